@@ -1,0 +1,234 @@
+import PQueue from 'p-queue'
+import { Agent, request } from 'undici'
+import {
+  ConfigError,
+  describeError,
+  EndpointError,
+  MalformedAnswerError,
+  NotAvailableError,
+  RpcError,
+} from '../schema/errors.ts'
+import { openRecording, type Recording } from './recording.ts'
+
+/** Turns the text of an answer's `result` into a value. `JSON.parse` unless amounts would pass through floats. */
+export type ParseJson = (text: string) => unknown
+
+export interface CallOptions {
+  parse?: ParseJson
+}
+
+export interface Call {
+  method: string
+  params: readonly unknown[]
+}
+
+/** One node, or a recording of one. */
+export interface Endpoint {
+  /** Without credentials: safe to log. */
+  name: string
+  /** The recording behind a `file:` endpoint. */
+  recording: Recording | null
+  /**
+   * @throws EndpointError when it cannot be reached or is overloaded (retryable),
+   * NotAvailableError when it does not have the method or the file, RpcError when it refuses.
+   */
+  call(call: Call, options?: CallOptions): Promise<unknown>
+  close(): Promise<void>
+}
+
+/** What families see of the endpoints: calls that are retried and fall over from one endpoint to the next. */
+export interface Rpc {
+  call(method: string, params: readonly unknown[], options?: CallOptions): Promise<unknown>
+  /** Many calls at once, each with its own outcome, in the order of the calls. */
+  callMany(calls: readonly Call[], options?: CallOptions): Promise<(unknown | Error)[]>
+  /** The recordings among the endpoints. */
+  recordings: readonly Recording[]
+  /** Names of the endpoints, without credentials. */
+  names: readonly string[]
+  close(): Promise<void>
+}
+
+export interface EndpointSettings {
+  url: string
+  headers?: Readonly<Record<string, string>>
+}
+
+export interface RpcSettings {
+  /** Calls in flight per endpoint. */
+  concurrency?: number
+  timeoutMs?: number
+  /** Rounds over all endpoints before a call is given up. */
+  attempts?: number
+  /** Wait before the second round, doubled each time, in milliseconds. */
+  backoffMs?: number
+}
+
+const MAX_ANSWER_BYTES = 512 * 1024 * 1024
+
+/** Opens the endpoints; nothing is called yet. @throws ConfigError for an address that is not understood. */
+export async function openRpc(
+  endpoints: readonly EndpointSettings[],
+  settings: RpcSettings = {},
+): Promise<Rpc> {
+  if (endpoints.length === 0)
+    throw new ConfigError('no endpoint: give --node or `endpoints` in the configuration')
+  const opened = await Promise.all(endpoints.map(endpoint => openEndpoint(endpoint, settings)))
+  const attempts = settings.attempts ?? 4
+  const backoffMs = settings.backoffMs ?? 250
+
+  async function call(method: string, params: readonly unknown[], options?: CallOptions): Promise<unknown> {
+    let last: unknown
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      if (attempt > 0) await new Promise(resolve => setTimeout(resolve, backoffMs * 2 ** (attempt - 1)))
+      let retryable = false
+      for (const endpoint of opened) {
+        try {
+          return await endpoint.call({ method, params }, options)
+        } catch (error) {
+          last = error
+          retryable ||= error instanceof EndpointError
+        }
+      }
+      if (!retryable) break
+    }
+    throw last
+  }
+
+  return {
+    call,
+    callMany: (calls, options) =>
+      Promise.all(
+        calls.map(({ method, params }) =>
+          call(method, params, options).catch((error: unknown) =>
+            error instanceof Error ? error : new Error(String(error)),
+          ),
+        ),
+      ),
+    recordings: opened.flatMap(endpoint => endpoint.recording ?? []),
+    names: opened.map(endpoint => endpoint.name),
+    async close() {
+      await Promise.all(opened.map(endpoint => endpoint.close()))
+    },
+  }
+}
+
+async function openEndpoint(settings: EndpointSettings, options: RpcSettings): Promise<Endpoint> {
+  if (settings.url.startsWith('file:')) {
+    const recording = await openRecording(settings.url.slice('file:'.length).replace(/^\/\/(?=\/)/, ''))
+    return {
+      name: `file:${recording.directory}`,
+      recording,
+      call: ({ method, params }, callOptions) => recording.call(method, params, callOptions?.parse),
+      close: async () => {},
+    }
+  }
+  return openHttpEndpoint(settings, options)
+}
+
+function parseUrl(text: string): URL {
+  let url: URL
+  try {
+    url = new URL(text)
+  } catch (cause) {
+    throw new ConfigError(`endpoint: expected http(s)://… or file:DIR, got ${JSON.stringify(text)}`, {
+      cause,
+    })
+  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw new ConfigError(`endpoint: expected http(s)://… or file:DIR, got ${JSON.stringify(url.protocol)}`)
+  }
+  return url
+}
+
+/** JSON-RPC over HTTP: 2.0 as Ethereum nodes speak it, 1.0 as Bitcoin nodes do (errors come with status 404 or 500). */
+function openHttpEndpoint(settings: EndpointSettings, options: RpcSettings): Endpoint {
+  const url = parseUrl(settings.url)
+  const name = `${url.protocol}//${url.host}${url.pathname}`
+  const headers: Record<string, string> = { 'content-type': 'application/json', ...settings.headers }
+  if (url.username || url.password) {
+    const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+    headers.authorization = `Basic ${Buffer.from(credentials).toString('base64')}`
+    url.username = ''
+    url.password = ''
+  }
+  const timeoutMs = options.timeoutMs ?? 60_000
+  const agent = new Agent({ keepAliveTimeout: 10_000, headersTimeout: timeoutMs, bodyTimeout: timeoutMs })
+  const queue = new PQueue({ concurrency: options.concurrency ?? 8 })
+  let nextId = 1
+
+  async function send({ method, params }: Call, parse: ParseJson): Promise<unknown> {
+    let status: number
+    let body: string
+    try {
+      const answer = await request(url, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify({ jsonrpc: '2.0', id: nextId++, method, params }),
+        dispatcher: agent,
+        signal: AbortSignal.timeout(timeoutMs),
+      })
+      status = answer.statusCode
+      const announced = Number(answer.headers['content-length'] ?? 0)
+      if (announced > MAX_ANSWER_BYTES) {
+        answer.body.destroy()
+        throw new MalformedAnswerError(
+          `${name}: ${method} announced ${announced} bytes, more than ${MAX_ANSWER_BYTES}`,
+        )
+      }
+      body = await answer.body.text()
+    } catch (cause) {
+      if (cause instanceof MalformedAnswerError) throw cause
+      throw new EndpointError(`${name}: ${method} failed: ${describeError(cause)}`, { cause })
+    }
+    if (status === 401 || status === 403) {
+      throw new ConfigError(`${name}: refused the credentials (HTTP ${status})`, {
+        hint: 'put user and password into the address (http://user:password@host) or a header into the configuration',
+      })
+    }
+    return readAnswer(name, method, status, body, parse)
+  }
+
+  return {
+    name,
+    recording: null,
+    call: (call, callOptions) => queue.add(() => send(call, callOptions?.parse ?? JSON.parse)),
+    async close() {
+      queue.clear()
+      await agent.destroy()
+    },
+  }
+}
+
+const METHOD_NOT_FOUND = -32601
+
+function readAnswer(name: string, method: string, status: number, body: string, parse: ParseJson): unknown {
+  let answer: { result?: unknown; error?: { code?: unknown; message?: unknown } | null }
+  try {
+    answer = parse(body) as typeof answer
+  } catch (cause) {
+    const start = JSON.stringify(body.slice(0, 80))
+    throw new EndpointError(`${name}: ${method} answered HTTP ${status} with ${start}, expected JSON`, {
+      cause,
+    })
+  }
+  if (typeof answer !== 'object' || answer === null) {
+    throw new MalformedAnswerError(
+      `${name}: ${method}: expected a JSON-RPC answer, got ${JSON.stringify(answer)}`,
+    )
+  }
+  const { error } = answer
+  if (error !== undefined && error !== null) {
+    const code = Number(error.code)
+    const text = `${name}: ${method}: ${String(error.message ?? 'no message')} (code ${code})`
+    if (code === METHOD_NOT_FOUND) throw new NotAvailableError(text)
+    if (status === 429 || status === 502 || status === 503 || code === -32005 || code === -28) {
+      throw new EndpointError(text)
+    }
+    throw new RpcError(text, code)
+  }
+  if (status >= 400) throw new EndpointError(`${name}: ${method} answered HTTP ${status}`)
+  if (answer.result === undefined) {
+    throw new MalformedAnswerError(`${name}: ${method}: neither result nor error in the answer`)
+  }
+  return answer.result
+}

@@ -1,0 +1,120 @@
+import type { SplitBlock } from './block.ts'
+
+/** How a chain writes its hashes: `hex` (Bitcoin), `0x` (EVM), or the text itself. Stored binary except `text`. */
+export type HashForm = 'hex' | '0x' | 'text'
+
+/** Which kind of ledger a chain keeps; pages and effects differ by it, never by chain. */
+export type LedgerKind = 'utxo' | 'account' | 'records'
+
+/** When a block counts as final: after a number of confirmations, or by the node's `safe`/`finalized` tags. */
+export type Finality =
+  | { kind: 'confirmations'; safe: number; final: number }
+  | { kind: 'tags'; fallback: { safe: number; final: number } }
+
+/** What outsiders and pages know about a chain. Plain data: everything that is code belongs to the family. */
+export interface ChainDefinition {
+  /** `bitcoin`: lower case, digits and dashes. The value of every `chain` column. */
+  slug: string
+  /** `Bitcoin`. */
+  name: string
+  /** CAIP-2 identifier, for example `eip155:1`. */
+  caip2: string
+  family: string
+  ledger: LedgerKind
+  hashForm: HashForm
+  /** Hash of block 0 as the chain prints it; null when only the operator knows it (private chains). */
+  genesisHash: string | null
+  native: { symbol: string; name: string; decimals: number }
+  finality: Finality
+  /** Deepest reorg that is followed without asking the operator, in blocks. */
+  maxReorgDepth: number
+  /** Public endpoints that are used when the operator names none. */
+  endpoints: readonly string[]
+}
+
+/** A block named by its place and its hash; the hash is binary, in the order in which the chain prints it. */
+export interface BlockRef {
+  height: number
+  hash: Uint8Array
+}
+
+/**
+ * What was proven about a block. Integrity: `hash`, `txRoot`, `receiptsRoot`, `logsBloom`, `withdrawalsRoot`,
+ * `uncles`, `requestsHash`, `witness`, `height`, `inputs` (every spent output proven), `senders`. Anchor:
+ * `pow`, `checkpoint` (hash equals one in the chain's definition). `parent` is added when the parent is stored.
+ */
+export interface Verified extends BlockRef {
+  parentHash: Uint8Array
+  /** Unix seconds. */
+  time: number
+  transactionCount: number
+  /** In the order given above, without duplicates. */
+  proofs: readonly string[]
+}
+
+/** An output that an input spends, named as Bitcoin-like chains do; the hash in printed order. */
+export interface Outpoint {
+  hash: Uint8Array
+  index: number
+}
+
+/** A previously created output, with where its facts come from. */
+export interface KnownOutput {
+  /** Base units. */
+  amount: bigint
+  /** The locking script. */
+  script: Uint8Array
+}
+
+/** Finds outputs of blocks that are already stored and proven; `null` where one is not known. In bulk. */
+export type OutputLookup = (outpoints: readonly Outpoint[]) => Promise<readonly (KnownOutput | null)[]>
+
+/** What the node says about itself, compared with the definition. */
+export interface Identity {
+  /** What could be compared and was equal, for example `chainId`, `genesisHash`. */
+  checked: readonly string[]
+  /** What the endpoint could not tell. */
+  unchecked: readonly string[]
+}
+
+/** All I/O of a chain. `Raw` is what `verify` and `split` take: node answers, validated in shape, not yet proven. */
+export interface ChainSource<Raw> {
+  /** @throws WrongChainError when the endpoint is of another chain. */
+  identify(): Promise<Identity>
+  /** Height of the node's head. */
+  head(): Promise<number>
+  /** Highest block that the node calls final; null where the chain has no such notion. */
+  finalized(): Promise<number | null>
+  /** @throws NotAvailableError when the node has no such block. */
+  blockAt(height: number): Promise<Raw>
+  blockByHash(hash: string): Promise<Raw>
+  /** Heights whose complete block is in a recording, ascending; null when no endpoint is a recording. */
+  recordedHeights(): Promise<number[] | null>
+}
+
+/**
+ * One chain, ready to use: a definition and its family's code. `verify`, `split`, `encode` and `decode` are pure.
+ */
+export interface ChainModule<Raw = unknown> {
+  definition: ChainDefinition
+  /**
+   * Proves what the block commits to.
+   * @throws ProofError naming the proof that failed.
+   */
+  verify(raw: Raw): Verified
+  /** Rows of one verified block. Never reads the store. */
+  split(raw: Raw, verified: Verified): SplitBlock
+  /** The archive form: the bytes that were verified and all that `split` took besides. `decode(encode(raw))` is equal to raw. */
+  encode(raw: Raw): Uint8Array
+  /** @throws MalformedAnswerError when the bytes are not of this family's archive format. */
+  decode(bytes: Uint8Array): Raw
+  /** Hash text as the chain prints it → binary; null when it cannot be a block or transaction hash of this chain. */
+  parseHash(text: string): Uint8Array | null
+  formatHash(hash: Uint8Array): string
+  /** Outpoints that are still open in the block, and the block with some of them attached (utxo chains only). */
+  outputs?: {
+    open(raw: Raw): Outpoint[]
+    /** Same order as `open`; null leaves one open. */
+    attach(raw: Raw, found: readonly (KnownOutput | null)[]): Raw
+  }
+}

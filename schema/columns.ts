@@ -1,0 +1,441 @@
+import { formatHex } from './bytes.ts'
+import { InputError } from './errors.ts'
+
+/** Grows as rows are written. One writer per insert. */
+export class RowWriter {
+  private bytes: Buffer
+  private used = 0
+
+  constructor(initialSize = 1 << 16) {
+    this.bytes = Buffer.allocUnsafe(initialSize)
+  }
+
+  get length(): number {
+    return this.used
+  }
+
+  /** The bytes written so far; valid until the next write. */
+  view(): Buffer {
+    return this.bytes.subarray(0, this.used)
+  }
+
+  private reserve(size: number): number {
+    const at = this.used
+    if (at + size > this.bytes.length) {
+      const grown = Buffer.allocUnsafe(Math.max(this.bytes.length * 2, at + size))
+      this.bytes.copy(grown, 0, 0, at)
+      this.bytes = grown
+    }
+    this.used = at + size
+    return at
+  }
+
+  uint8(value: number): void {
+    const at = this.reserve(1)
+    this.bytes[at] = value
+  }
+
+  uint16(value: number): void {
+    const at = this.reserve(2)
+    this.bytes.writeUInt16LE(value, at)
+  }
+
+  uint32(value: number): void {
+    const at = this.reserve(4)
+    this.bytes.writeUInt32LE(value, at)
+  }
+
+  int32(value: number): void {
+    const at = this.reserve(4)
+    this.bytes.writeInt32LE(value, at)
+  }
+
+  uint64(value: bigint): void {
+    const at = this.reserve(8)
+    this.bytes.writeBigUInt64LE(value, at)
+  }
+
+  float64(value: number): void {
+    const at = this.reserve(8)
+    this.bytes.writeDoubleLE(value, at)
+  }
+
+  /** Little-endian two's complement of 256 bits. */
+  int256(value: bigint): void {
+    const at = this.reserve(32)
+    if (value >= 0n && value <= 0xffff_ffff_ffff_ffffn) {
+      this.bytes.writeBigUInt64LE(value, at)
+      this.bytes.fill(0, at + 8, at + 32)
+      return
+    }
+    this.bytes.writeBigUInt64LE(BigInt.asUintN(64, value), at)
+    this.bytes.writeBigUInt64LE(BigInt.asUintN(64, value >> 64n), at + 8)
+    this.bytes.writeBigUInt64LE(BigInt.asUintN(64, value >> 128n), at + 16)
+    this.bytes.writeBigUInt64LE(BigInt.asUintN(64, value >> 192n), at + 24)
+  }
+
+  /** LEB128, as RowBinary writes lengths. */
+  varUint(value: number): void {
+    let rest = value
+    while (rest >= 0x80) {
+      this.uint8((rest & 0x7f) | 0x80)
+      rest = Math.floor(rest / 128)
+    }
+    this.uint8(rest)
+  }
+
+  raw(bytes: Uint8Array): void {
+    const at = this.reserve(bytes.length)
+    this.bytes.set(bytes, at)
+  }
+
+  string(bytes: Uint8Array): void {
+    this.varUint(bytes.length)
+    this.raw(bytes)
+  }
+
+  text(text: string): void {
+    const size = Buffer.byteLength(text)
+    this.varUint(size)
+    const at = this.reserve(size)
+    this.bytes.write(text, at, 'utf8')
+  }
+}
+
+/** Reads RowBinary; throws when the bytes end inside a value. */
+export class RowReader {
+  private at = 0
+  private readonly bytes: Buffer
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  get done(): boolean {
+    return this.at >= this.bytes.length
+  }
+
+  private advance(size: number): number {
+    const at = this.at
+    if (at + size > this.bytes.length) {
+      throw new InputError(
+        `RowBinary ended inside a value: ${size} bytes wanted at ${at} of ${this.bytes.length}`,
+      )
+    }
+    this.at = at + size
+    return at
+  }
+
+  uint8(): number {
+    return this.bytes[this.advance(1)]!
+  }
+
+  uint16(): number {
+    return this.bytes.readUInt16LE(this.advance(2))
+  }
+
+  uint32(): number {
+    return this.bytes.readUInt32LE(this.advance(4))
+  }
+
+  int32(): number {
+    return this.bytes.readInt32LE(this.advance(4))
+  }
+
+  uint64(): bigint {
+    return this.bytes.readBigUInt64LE(this.advance(8))
+  }
+
+  float64(): number {
+    return this.bytes.readDoubleLE(this.advance(8))
+  }
+
+  uint256(): bigint {
+    const at = this.advance(32)
+    let value = 0n
+    for (let limb = 3; limb >= 0; limb--) value = (value << 64n) | this.bytes.readBigUInt64LE(at + limb * 8)
+    return value
+  }
+
+  varUint(): number {
+    let value = 0
+    for (let factor = 1; ; factor *= 128) {
+      const byte = this.uint8()
+      value += (byte & 0x7f) * factor
+      if (byte < 0x80) return value
+    }
+  }
+
+  raw(size: number): Buffer {
+    const at = this.advance(size)
+    return Buffer.from(this.bytes.subarray(at, at + size))
+  }
+
+  string(): Buffer {
+    return this.raw(this.varUint())
+  }
+
+  text(): string {
+    return this.string().toString('utf8')
+  }
+}
+
+/**
+ * How a binary column reads to outsiders: `hex` and `0x` are fixed; `form` follows the row's `hash_form`.
+ * A column without one reads as it is stored.
+ */
+export type Shown = 'hex' | '0x' | 'form'
+
+/** One ClickHouse column: its type, its codec, and how its values travel in RowBinary. */
+export interface Column<T> {
+  /** ClickHouse type, for example `Nullable(UInt256)`. */
+  readonly type: string
+  /** Compression codec; none means the server's default. */
+  readonly codec?: string
+  readonly shown?: Shown
+  /** A bloom filter on the expression that outsiders see, so that a look-up by its literal is an index look-up. */
+  readonly indexed?: boolean
+  write(out: RowWriter, value: T): void
+  read(from: RowReader): T
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a set of columns may hold any values
+export type Columns = Record<string, Column<any>>
+
+/** The JavaScript value of a column. */
+export type ValueOf<C> = C extends Column<infer T> ? T : never
+
+function checkRange(value: bigint, low: bigint, high: bigint, type: string): void {
+  if (value < low || value > high) throw new InputError(`${value} does not fit ${type} (${low} … ${high})`)
+}
+
+function integer(type: string, high: number, low = 0): (value: number) => number {
+  return value => {
+    if (!Number.isInteger(value) || value < low || value > high)
+      throw new InputError(`${value} does not fit ${type}`)
+    return value
+  }
+}
+
+const asUint8 = integer('UInt8', 0xff)
+const asUint16 = integer('UInt16', 0xffff)
+const asUint32 = integer('UInt32', 0xffff_ffff)
+const asInt32 = integer('Int32', 0x7fff_ffff, -0x8000_0000)
+const asSafeUint64 = integer('UInt64 (up to 2^53)', Number.MAX_SAFE_INTEGER)
+const asSeconds = integer('DateTime (unix seconds)', 0xffff_ffff)
+
+export const uint8: Column<number> = {
+  type: 'UInt8',
+  write: (out, value) => out.uint8(asUint8(value)),
+  read: from => from.uint8(),
+}
+
+export const bool: Column<boolean> = {
+  type: 'Bool',
+  write: (out, value) => out.uint8(value ? 1 : 0),
+  read: from => from.uint8() !== 0,
+}
+
+/** A yes or no that outsiders read as 0 or 1. */
+export const flag: Column<boolean> = { ...bool, type: 'UInt8' }
+
+/** +1 for a row, -1 for its cancellation. */
+export const sign: Column<1 | -1> = {
+  type: 'Int8',
+  write: (out, value) => out.uint8(value === 1 ? 1 : 0xff),
+  read: from => (from.uint8() === 1 ? 1 : -1),
+}
+
+export const uint16: Column<number> = {
+  type: 'UInt16',
+  write: (out, value) => out.uint16(asUint16(value)),
+  read: from => from.uint16(),
+}
+
+export const uint32: Column<number> = {
+  type: 'UInt32',
+  codec: 'Delta, ZSTD(1)',
+  write: (out, value) => out.uint32(asUint32(value)),
+  read: from => from.uint32(),
+}
+
+export const int32: Column<number> = {
+  type: 'Int32',
+  write: (out, value) => out.int32(asInt32(value)),
+  read: from => from.int32(),
+}
+
+/** A 64-bit number that a chain may fill to the brim (gas, nonces, validator indexes). */
+export const uint64: Column<bigint> = {
+  type: 'UInt64',
+  codec: 'ZSTD(1)',
+  write: (out, value) => {
+    checkRange(value, 0n, 0xffff_ffff_ffff_ffffn, 'UInt64')
+    out.uint64(value)
+  },
+  read: from => from.uint64(),
+}
+
+/** A count or place of ours: 64 bits in the store, a plain number here. */
+export const count: Column<number> = {
+  type: 'UInt64',
+  codec: 'Delta, ZSTD(1)',
+  write: (out, value) => out.uint64(BigInt(asSafeUint64(value))),
+  read: from => Number(from.uint64()),
+}
+
+export const float64: Column<number> = {
+  type: 'Float64',
+  codec: 'ZSTD(1)',
+  write: (out, value) => out.float64(value),
+  read: from => from.float64(),
+}
+
+const UINT256_MAX = (1n << 256n) - 1n
+const INT256_MAX = (1n << 255n) - 1n
+
+/** An unsigned amount in base units. */
+export const uint256: Column<bigint> = {
+  type: 'UInt256',
+  codec: 'ZSTD(1)',
+  write: (out, value) => {
+    checkRange(value, 0n, UINT256_MAX, 'UInt256')
+    out.int256(value)
+  },
+  read: from => from.uint256(),
+}
+
+/** A signed amount in base units. */
+export const int256: Column<bigint> = {
+  type: 'Int256',
+  codec: 'ZSTD(1)',
+  write: (out, value) => {
+    checkRange(value, -INT256_MAX - 1n, INT256_MAX, 'Int256')
+    out.int256(value)
+  },
+  read: from => BigInt.asIntN(256, from.uint256()),
+}
+
+/** Text in UTF-8. Bytes of a chain that may not be text belong into `bytes`. */
+export const text: Column<string> = {
+  type: 'String',
+  codec: 'ZSTD(1)',
+  write: (out, value) => out.text(value),
+  read: from => from.text(),
+}
+
+/** Text with few different values. */
+export const name: Column<string> = {
+  type: 'LowCardinality(String)',
+  write: (out, value) => out.text(value),
+  read: from => from.text(),
+}
+
+/** Bytes of any length. */
+export const bytes: Column<Uint8Array> = {
+  type: 'String',
+  codec: 'ZSTD(3)',
+  write: (out, value) => out.string(value),
+  read: from => from.string(),
+}
+
+/** Unix seconds. */
+export const seconds: Column<number> = {
+  type: "DateTime('UTC')",
+  codec: 'DoubleDelta, ZSTD(1)',
+  write: (out, value) => out.uint32(asSeconds(value)),
+  read: from => from.uint32(),
+}
+
+export function fixed(size: number): Column<Uint8Array> {
+  return {
+    type: `FixedString(${size})`,
+    codec: 'ZSTD(1)',
+    write: (out, value) => {
+      if (value.length !== size) {
+        throw new InputError(
+          `${value.length} bytes do not fit FixedString(${size}): ${formatHex(value.subarray(0, 40))}`,
+        )
+      }
+      out.raw(value)
+    },
+    read: from => from.raw(size),
+  }
+}
+
+/** A hash of 32 bytes in printed order. */
+export const hash32 = fixed(32)
+
+/** An EVM address. */
+export const address20 = fixed(20)
+
+export function enumeration<const Names extends readonly string[]>(names: Names): Column<Names[number]> {
+  const codes = new Map<string, number>(names.map((name, code) => [name, code]))
+  return {
+    type: `Enum8(${names.map((name, code) => `'${name}' = ${code}`).join(', ')})`,
+    write: (out, value) => {
+      const code = codes.get(value)
+      if (code === undefined)
+        throw new InputError(`expected one of ${names.join(', ')}, got ${JSON.stringify(value)}`)
+      out.uint8(code)
+    },
+    read: from => {
+      const code = from.uint8()
+      const value: Names[number] | undefined = names[code]
+      if (value === undefined) throw new InputError(`code ${code} is none of ${names.join(', ')}`)
+      return value
+    },
+  }
+}
+
+export function nullable<T>(inner: Column<T>): Column<T | null> {
+  const lowCardinality = /^LowCardinality\((.*)\)$/.exec(inner.type)
+  return {
+    ...inner,
+    type: lowCardinality ? `LowCardinality(Nullable(${lowCardinality[1]}))` : `Nullable(${inner.type})`,
+    write: (out, value) => {
+      out.uint8(value === null ? 1 : 0)
+      if (value !== null) inner.write(out, value)
+    },
+    read: from => (from.uint8() === 1 ? null : inner.read(from)),
+  }
+}
+
+export function array<T>(inner: Column<T>): Column<readonly T[]> {
+  return {
+    type: `Array(${inner.type})`,
+    codec: 'ZSTD(1)',
+    write: (out, values) => {
+      out.varUint(values.length)
+      for (const value of values) inner.write(out, value)
+    },
+    read: from => Array.from({ length: from.varUint() }, () => inner.read(from)),
+  }
+}
+
+export function tuple<Fields extends Columns>(
+  fields: Fields,
+): Column<{ [K in keyof Fields]: ValueOf<Fields[K]> }> {
+  const entries = Object.entries(fields)
+  return {
+    type: `Tuple(${entries.map(([name, column]) => `${name} ${column.type}`).join(', ')})`,
+    codec: 'ZSTD(1)',
+    write: (out, value) => {
+      for (const [name, column] of entries) column.write(out, value[name])
+    },
+    read: from =>
+      Object.fromEntries(entries.map(([name, column]) => [name, column.read(from)])) as {
+        [K in keyof Fields]: ValueOf<Fields[K]>
+      },
+  }
+}
+
+/** The column as outsiders see it: binary shown in the chain's form. */
+export function shownAs<T>(shown: Shown, column: Column<T>): Column<T> {
+  return { ...column, shown }
+}
+
+/** The column with a bloom filter on what outsiders see. */
+export function indexed<T>(column: Column<T>): Column<T> {
+  return { ...column, indexed: true }
+}

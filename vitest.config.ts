@@ -1,0 +1,24 @@
+import { defineConfig } from 'vitest/config'
+
+/** `unit`: pure code, beside its source. `store`: real ClickHouse, processes and nodes, in `test/`. */
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    projects: [
+      {
+        extends: true,
+        test: { name: 'unit', include: ['{schema,crawlers,splitter,api,web,deploy}/**/*.test.ts', 'test/architecture.test.ts'] },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'store',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/architecture.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+})
