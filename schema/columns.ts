@@ -180,11 +180,16 @@ export class RowReader {
   }
 }
 
-/**
- * How a binary column reads to outsiders: `hex` and `0x` are fixed; `form` follows the row's `hash_form`.
- * A column without one reads as it is stored.
- */
+/** How a binary column reads to outsiders: `hex` and `0x` are fixed; `form` follows the row's `hash_form`. */
 export type Shown = 'hex' | '0x' | 'form'
+
+const SHOW: Record<Shown, (expression: string) => string> = {
+  hex: expression => `lower(hex(${expression}))`,
+  '0x': expression => `concat('0x', lower(hex(${expression})))`,
+  form: expression =>
+    `multiIf(empty(${expression}), '', hash_form = 'text', ${expression}, ` +
+    `hash_form = '0x', concat('0x', lower(hex(${expression}))), lower(hex(${expression})))`,
+}
 
 /** One ClickHouse column: its type, its codec, and how its values travel in RowBinary. */
 export interface Column<T> {
@@ -192,7 +197,8 @@ export interface Column<T> {
   readonly type: string
   /** Compression codec; none means the server's default. */
   readonly codec?: string
-  readonly shown?: Shown
+  /** The expression that outsiders see instead of the column; none means the column as it is stored. */
+  readonly show?: (expression: string) => string
   /** A bloom filter on the expression that outsiders see, so that a look-up by its literal is an index look-up. */
   readonly indexed?: boolean
   write(out: RowWriter, value: T): void
@@ -402,9 +408,11 @@ export function nullable<T>(inner: Column<T>): Column<T | null> {
 }
 
 export function array<T>(inner: Column<T>): Column<readonly T[]> {
+  const { show } = inner
   return {
     type: `Array(${inner.type})`,
     codec: 'ZSTD(1)',
+    ...(show && { show: expression => arrayShown(expression, show) }),
     write: (out, values) => {
       out.varUint(values.length)
       for (const value of values) inner.write(out, value)
@@ -413,13 +421,28 @@ export function array<T>(inner: Column<T>): Column<readonly T[]> {
   }
 }
 
+/** The variable is named after the expression's length: an inner list never takes the name of an outer one. */
+function arrayShown(expression: string, show: (expression: string) => string): string {
+  const variable = `v${expression.length}`
+  return `arrayMap(${variable} -> ${show(variable)}, ${expression})`
+}
+
 export function tuple<Fields extends Columns>(
   fields: Fields,
 ): Column<{ [K in keyof Fields]: ValueOf<Fields[K]> }> {
   const entries = Object.entries(fields)
+  const typeOf = (shown: boolean) =>
+    `Tuple(${entries.map(([name, column]) => `${name} ${shown ? shownType(column) : column.type}`).join(', ')})`
   return {
-    type: `Tuple(${entries.map(([name, column]) => `${name} ${column.type}`).join(', ')})`,
+    type: typeOf(false),
     codec: 'ZSTD(1)',
+    show: expression => {
+      const parts = entries.map(([name, column]) => {
+        const field = `tupleElement(${expression}, '${name}')`
+        return column.show ? column.show(field) : field
+      })
+      return `CAST((${parts.join(', ')}), '${typeOf(true)}')`
+    },
     write: (out, value) => {
       for (const [name, column] of entries) column.write(out, value[name])
     },
@@ -430,9 +453,14 @@ export function tuple<Fields extends Columns>(
   }
 }
 
+/** The type that `show` gives: binary becomes text, the shape around it stays. */
+function shownType(column: Column<unknown>): string {
+  return column.show ? column.type.replace(/FixedString\(\d+\)/g, 'String') : column.type
+}
+
 /** The column as outsiders see it: binary shown in the chain's form. */
 export function shownAs<T>(shown: Shown, column: Column<T>): Column<T> {
-  return { ...column, shown }
+  return { ...column, show: SHOW[shown] }
 }
 
 /** The column with a bloom filter on what outsiders see. */

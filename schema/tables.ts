@@ -94,17 +94,17 @@ function evmTable<const C extends Columns>(
 }
 
 /** EIP-2930: storage that a transaction announces to touch. */
-const accessList = array(tuple({ address: address20, storage_keys: array(hash32) }))
+const accessList = array(tuple({ address: evmAddress, storage_keys: array(evmHash) }))
 /** EIP-7702: code that accounts take on; `authority` is who signed, null where that was not recovered. */
 const authorizationList = array(
   tuple({
     chain_id: uint256,
-    address: address20,
+    address: evmAddress,
     nonce: uint64,
     y_parity: uint8,
     r: uint256,
     s: uint256,
-    authority: nullable(address20),
+    authority: nullable(evmAddress),
   }),
 )
 
@@ -286,7 +286,7 @@ export const blockTables = {
       /** How the spent output is known: in this block, in a stored block, by its transaction's bytes, or only told. */
       source: enumeration(['coinbase', 'block', 'stored', 'transaction', 'node', 'unknown']),
       script_sig: shownAs('hex', bytes),
-      witness: array(bytes),
+      witness: array(shownAs('hex', bytes)),
       sequence: uint32,
     },
     ['transaction_index', 'index'],
@@ -357,7 +357,7 @@ export const blockTables = {
       input: shownAs('0x', bytes),
       chain_id: nullable(uint64),
       access_list: accessList,
-      blob_versioned_hashes: array(hash32),
+      blob_versioned_hashes: array(evmHash),
       authorization_list: authorizationList,
       v: uint256,
       r: uint256,

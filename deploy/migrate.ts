@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { BASE_DATABASE } from '../schema/ddl.ts'
+import { StoreError } from '../schema/errors.ts'
+import type { Sql } from '../schema/ports.ts'
+import { createViewSql, views } from '../schema/views.ts'
+
+const DIRECTORY = fileURLToPath(new URL('../schema/migrations/', import.meta.url))
+
+/** One step: its statements are run in order, and never change once they have been applied somewhere. */
+export interface Migration {
+  name: string
+  checksum: string
+  statements: string[]
+}
+
+export interface MigrationReport {
+  applied: string[]
+  /** Views that were created or whose text had changed. */
+  views: string[]
+}
+
+/** The steps that this program knows, in order. */
+export async function readMigrations(directory = DIRECTORY): Promise<Migration[]> {
+  const files = (await readdir(directory)).filter(name => name.endsWith('.sql')).sort()
+  return Promise.all(
+    files.map(async file => {
+      const text = await readFile(`${directory}/${file}`, 'utf8')
+      return { name: file.replace(/\.sql$/, ''), checksum: checksum(text), statements: statementsOf(text) }
+    }),
+  )
+}
+
+function statementsOf(text: string): string[] {
+  return text
+    .replace(/^\s*--.*$/gm, '')
+    .split(/;\s*(?:\n|$)/)
+    .map(statement => statement.trim())
+    .filter(statement => statement !== '')
+}
+
+function checksum(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+/**
+ * Brings the store to this program's schema. Safe to repeat, also after a crash in the middle: a step is noted when
+ * all of it is done, and its statements are then known to have run.
+ * @throws StoreError when a step was applied with another text, or the store is newer than this program.
+ */
+export async function migrate(sql: Sql, migrations?: readonly Migration[]): Promise<MigrationReport> {
+  const known = migrations ?? (await readMigrations())
+  await sql.command(`CREATE DATABASE IF NOT EXISTS ${BASE_DATABASE}`)
+  await sql.command(`CREATE TABLE IF NOT EXISTS ${BASE_DATABASE}.migrations
+    (name String, checksum String, applied_at DateTime('UTC') DEFAULT now())
+    ENGINE = ReplacingMergeTree(applied_at) ORDER BY name`)
+  const noted = await sql.rows<{ name: string; checksum: string }>(
+    `SELECT name, checksum FROM ${BASE_DATABASE}.migrations FINAL`,
+  )
+  const checksums = new Map(noted.map(row => [row.name, row.checksum]))
+  refuseForeign(known, checksums)
+
+  const applied: string[] = []
+  for (const migration of known) {
+    if (checksums.has(migration.name)) continue
+    for (const statement of migration.statements) await sql.command(repeatable(statement))
+    await note(sql, migration.name, migration.checksum)
+    applied.push(migration.name)
+  }
+  return { applied, views: await replaceViews(sql, checksums) }
+}
+
+function refuseForeign(known: readonly Migration[], checksums: ReadonlyMap<string, string>): void {
+  for (const { name, checksum: expected } of known) {
+    const got = checksums.get(name)
+    if (got !== undefined && got !== expected) {
+      throw new StoreError(
+        `migration ${name} was applied with another text: expected checksum ${expected}, got ${got}`,
+        { hint: 'restore the file as it was and put the change into a new migration' },
+      )
+    }
+  }
+  const names = new Set(known.map(migration => migration.name))
+  const foreign = [...checksums.keys()].filter(name => !name.startsWith('view ') && !names.has(name))
+  if (foreign.length > 0) {
+    throw new StoreError(`the store has migrations that this program does not know: ${foreign.join(', ')}`, {
+      hint: 'run the version of the program that wrote this store, or a newer one',
+    })
+  }
+}
+
+/** A statement that may have run before a crash must not fail the second time. */
+function repeatable(statement: string): string {
+  return statement.replace(/^CREATE (TABLE|MATERIALIZED VIEW) (?!IF NOT EXISTS)/, 'CREATE $1 IF NOT EXISTS ')
+}
+
+async function note(sql: Sql, name: string, sum: string): Promise<void> {
+  await sql.command(
+    `INSERT INTO ${BASE_DATABASE}.migrations (name, checksum) VALUES ({name:String}, {checksum:String})`,
+    { name, checksum: sum },
+  )
+}
+
+async function replaceViews(sql: Sql, checksums: ReadonlyMap<string, string>): Promise<string[]> {
+  const replaced: string[] = []
+  for (const view of views) {
+    const statement = createViewSql(view)
+    const [name, sum] = [`view ${view.name}`, checksum(statement)]
+    if (checksums.get(name) === sum) continue
+    await sql.command(statement)
+    await note(sql, name, sum)
+    replaced.push(view.name)
+  }
+  return replaced
+}

@@ -1,0 +1,143 @@
+import { Readable } from 'node:stream'
+import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client'
+import { StoreError } from '../schema/errors.ts'
+import type { Sql, SqlParams } from '../schema/ports.ts'
+import type { StoreAddress } from './store/supervisor.ts'
+
+export interface SqlClient extends Sql {
+  /** The raw answer of any statement in any format, as it arrives. */
+  stream(sql: string, format: string): Promise<Readable>
+  close(): Promise<void>
+}
+
+export interface SqlSettings {
+  /** Rounds before a statement is given up while the store cannot be reached. */
+  attempts?: number
+  /** Deadline of one request, in milliseconds. */
+  requestTimeoutMs?: number
+}
+
+/** Statements that name no database speak about the outsiders' views. */
+const DATABASE = 'default'
+
+/** Rows of one insert stay one block (and so one deduplicated unit) below these sizes. */
+const ONE_BLOCK = {
+  max_insert_block_size: '1000000',
+  min_insert_block_size_rows: '0',
+  min_insert_block_size_bytes: '0',
+}
+
+/** Speaks to a ClickHouse: the embedded store process or a server, it makes no difference. */
+export function createSql(address: StoreAddress, settings: SqlSettings = {}): SqlClient {
+  const client = createClient({
+    url: address.url,
+    username: address.username,
+    password: address.password,
+    http_headers: address.headers,
+    database: DATABASE,
+    request_timeout: settings.requestTimeoutMs ?? 120_000,
+    // Errors are thrown and told once, by whoever asked.
+    log: { level: ClickHouseLogLevel.OFF },
+    keep_alive: { enabled: true, idle_socket_ttl: 2_000 },
+    clickhouse_settings: {
+      output_format_json_quote_64bit_integers: 1,
+      async_insert: 0,
+      wait_end_of_query: 1,
+    },
+  })
+  const attempts = settings.attempts ?? 8
+
+  async function repeat<T>(run: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await run()
+      } catch (error) {
+        const known = asStoreError(error)
+        if (!known.retryable || attempt >= attempts) throw known
+        await new Promise(resolve => setTimeout(resolve, Math.min(2_000, 50 * 2 ** attempt)))
+      }
+    }
+  }
+
+  return {
+    rows: <T>(sql: string, params?: SqlParams) =>
+      repeat(async () => {
+        const answer = await client.query({ query: sql, format: 'JSONEachRow', ...withParams(params) })
+        return (await answer.json()) as T[]
+      }),
+    bytes: (sql, params) =>
+      repeat(async () => {
+        const { stream } = await client.exec({ query: sql, ...withParams(params) })
+        return collect(stream)
+      }),
+    insert: (table, columns, rows, { token }) =>
+      repeat(async () => {
+        const list = columns.map(column => `\`${column}\``).join(', ')
+        const { stream } = await client.exec({
+          query: `INSERT INTO ${table} (${list}) FORMAT RowBinary`,
+          values: Readable.from([rows], { objectMode: false }),
+          clickhouse_settings: {
+            ...ONE_BLOCK,
+            insert_deduplicate: 1,
+            insert_deduplication_token: token,
+            deduplicate_blocks_in_dependent_materialized_views: 1,
+          },
+        })
+        await collect(stream)
+      }),
+    command: (sql, params) =>
+      repeat(async () => {
+        await client.command({ query: sql, ...withParams(params) })
+      }),
+    stream: (sql, format) => repeat(() => streamAnswer(client, sql, format)),
+    close: () => client.close(),
+  }
+}
+
+function withParams(params: SqlParams | undefined): { query_params?: Record<string, unknown> } {
+  return params === undefined ? {} : { query_params: { ...params } }
+}
+
+async function streamAnswer(client: ClickHouseClient, sql: string, format: string): Promise<Readable> {
+  const { stream } = await client.exec({
+    query: sql,
+    clickhouse_settings: { default_format: format, wait_end_of_query: 0 } as Record<string, string | number>,
+  })
+  return stream
+}
+
+async function collect(stream: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of stream) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}
+
+/** Codes that pass by themselves: timeouts, a busy store, an insert whose outcome is not known (repeat by token). */
+const PASSING_CODES = new Set([
+  '159',
+  '202',
+  '209',
+  '210',
+  '236',
+  '241',
+  '242',
+  '252',
+  '279',
+  '285',
+  '319',
+  '394',
+  '425',
+])
+
+function asStoreError(error: unknown): StoreError {
+  if (error instanceof StoreError) return error
+  if (error instanceof ClickHouseError) {
+    return new StoreError(`ClickHouse ${error.code} ${error.type ?? ''}: ${error.message}`, {
+      retryable: PASSING_CODES.has(error.code),
+      cause: error,
+      details: { code: error.code, type: error.type },
+    })
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  return new StoreError(`the store could not be reached: ${message}`, { retryable: true, cause: error })
+}
