@@ -115,10 +115,11 @@ export async function writeRecorded(
   method: string,
   params: readonly unknown[],
   result: unknown,
+  stringify: (value: unknown) => string = JSON.stringify,
 ): Promise<void> {
   const path = join(directory, recordedPath(method, params))
   await mkdir(dirname(path), { recursive: true })
-  const text = path.endsWith('.hex') ? String(result) : JSON.stringify(result)
+  const text = path.endsWith('.hex') ? String(result) : stringify(result)
   await writeFile(`${path}.part`, `${text}\n`)
   await rename(`${path}.part`, path)
 }

@@ -28,6 +28,8 @@ export interface ChainDefinition {
   finality: Finality
   /** Deepest reorg that is followed without asking the operator, in blocks. */
   maxReorgDepth: number
+  /** Why effects cannot add up to balances even with all history (genesis allocations not known, …); empty when they do. */
+  partialEffects: string
   /** Public endpoints that are used when the operator names none. */
   endpoints: readonly string[]
 }
@@ -88,6 +90,11 @@ export interface ChainSource<Raw> {
   /** @throws NotAvailableError when the node has no such block. */
   blockAt(height: number): Promise<Raw>
   blockByHash(hash: string): Promise<Raw>
+  /**
+   * Asks the node for the transactions of outputs that are still open (utxo chains only). What comes with its bytes is
+   * proven by its hash; what is only told is marked so; what the node does not have stays open.
+   */
+  attachPrevious?(raw: Raw): Promise<Raw>
   /** Heights whose complete block is in a recording, ascending; null when no endpoint is a recording. */
   recordedHeights(): Promise<number[] | null>
 }
@@ -111,10 +118,17 @@ export interface ChainModule<Raw = unknown> {
   /** Hash text as the chain prints it → binary; null when it cannot be a block or transaction hash of this chain. */
   parseHash(text: string): Uint8Array | null
   formatHash(hash: Uint8Array): string
-  /** Outpoints that are still open in the block, and the block with some of them attached (utxo chains only). */
+  /** Spent outputs of a block (utxo chains only). */
   outputs?: {
+    /** Outpoints whose output is not known yet, in input order. */
     open(raw: Raw): Outpoint[]
-    /** Same order as `open`; null leaves one open. */
+    /** Same order as `open`; null leaves one open. What is attached comes from proven blocks (source `stored`). */
     attach(raw: Raw, found: readonly (KnownOutput | null)[]): Raw
+    /** Outputs that the block creates; transaction hashes are computed from the block's bytes. */
+    created(raw: Raw): { outpoint: Outpoint; output: KnownOutput }[]
+    /** Spent outputs that were attached from stored blocks: the block alone does not prove them. */
+    stored(raw: Raw): { outpoint: Outpoint; output: KnownOutput }[]
   }
+  /** The block with every proof switched on that costs too much for every day (`senders`): what `check` proves. */
+  thorough?(raw: Raw): Raw
 }

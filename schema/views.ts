@@ -43,7 +43,9 @@ const OPEN_HEIGHTS = `SELECT chain, arrayJoin(arrayConcat(blocks.height, cancels
 const RENAMED: Record<string, string> = { block_hash: 'hash' }
 
 function blockView(name: string, source: string, table: Table, options: { rename?: boolean } = {}): View {
-  const columns = Object.entries({ ...table.shared, ...table.columns }).filter(([column]) => column !== 'hash_form')
+  const columns = Object.entries({ ...table.shared, ...table.columns }).filter(
+    ([column]) => column !== 'hash_form',
+  )
   const shown = columns.map(([column, definition]) => {
     const alias = options.rename ? (RENAMED[column] ?? column) : column
     return `  ${shownExpression(column, definition)} AS \`${alias}\``

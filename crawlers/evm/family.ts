@@ -1,0 +1,73 @@
+import { formatHex0x } from '../../schema/bytes.ts'
+import type { ChainDefinition } from '../../schema/chain.ts'
+import type { Chain } from '../chain.ts'
+import { decodeRaw, encodeRaw } from './codec.ts'
+import type { EvmRaw } from './raw.ts'
+import type { RewardSchedule } from './rewards.ts'
+import { openEvmSource } from './source.ts'
+import { type SplitRules, splitBlock } from './split.ts'
+import { verifyBlock } from './verify.ts'
+
+type Given = Pick<ChainDefinition, 'slug' | 'name'>
+/** What a chain of one's own need not say. */
+type Defaulted = Pick<
+  ChainDefinition,
+  'genesisHash' | 'finality' | 'maxReorgDepth' | 'partialEffects' | 'endpoints'
+>
+
+/** An Ethereum-like chain: its definition, and its quirks by name. */
+export interface EvmChainOptions extends Given, Partial<Defaulted> {
+  /** EIP-155; the CAIP-2 identifier follows from it. */
+  chainId: number
+  native: { symbol: string; name?: string | undefined; decimals: number }
+  /** How miners are paid; none by default. */
+  rewards?: RewardSchedule
+  /** Contracts whose Deposit and Withdrawal events make and destroy wrapped native coins (WETH9). */
+  wrappedNative?: readonly string[]
+}
+
+const DEFAULTS: Defaulted = {
+  genesisHash: null,
+  finality: { kind: 'tags', fallback: { safe: 32, final: 64 } },
+  maxReorgDepth: 128,
+  partialEffects: 'genesis allocations are not known',
+  endpoints: [],
+}
+
+function definitionOf(options: EvmChainOptions): ChainDefinition {
+  const { slug, name, chainId, native } = options
+  return {
+    slug,
+    name,
+    caip2: `eip155:${chainId}`,
+    family: 'evm',
+    ledger: 'account',
+    hashForm: '0x',
+    genesisHash: options.genesisHash?.toLowerCase() ?? DEFAULTS.genesisHash,
+    native: { symbol: native.symbol, name: native.name ?? native.symbol, decimals: native.decimals },
+    finality: options.finality ?? DEFAULTS.finality,
+    maxReorgDepth: options.maxReorgDepth ?? DEFAULTS.maxReorgDepth,
+    partialEffects: options.partialEffects ?? DEFAULTS.partialEffects,
+    endpoints: options.endpoints ?? DEFAULTS.endpoints,
+  }
+}
+
+/** A chain of the evm family, ready to use. */
+export function defineEvmChain(options: EvmChainOptions): Chain<EvmRaw> {
+  const definition = definitionOf(options)
+  const rules: SplitRules = {
+    rewards: options.rewards ?? { kind: 'none' },
+    wrappedNative: new Set(options.wrappedNative?.map(address => address.toLowerCase())),
+  }
+  return {
+    definition,
+    verify: raw => verifyBlock(raw, definition),
+    split: (raw, verified) => splitBlock(raw, verified, rules),
+    encode: encodeRaw,
+    decode: decodeRaw,
+    parseHash: text => (/^0x[0-9a-f]{64}$/i.test(text) ? Buffer.from(text.slice(2), 'hex') : null),
+    formatHash: formatHex0x,
+    thorough: raw => ({ ...raw, recoverSenders: true }),
+    open: (rpc, sourceOptions) => openEvmSource(rpc, definition, options.chainId, sourceOptions),
+  }
+}

@@ -1,0 +1,188 @@
+import { InputError, MalformedAnswerError } from '../../schema/errors.ts'
+
+/** What RLP (Yellow Paper, appendix B) can write: bytes, quantities without leading zeros, lists. */
+export type RlpItem = Uint8Array | bigint | readonly RlpItem[]
+
+/** What RLP bytes read as; the leaves are views of the bytes. */
+export type RlpTree = Buffer | RlpTree[]
+
+const STRING = 0x80
+const LIST = 0xc0
+/** Payloads longer than this have their length written after the first byte. */
+const SHORT = 55
+const MAX_DEPTH = 32
+/** Below this a quantity is handled as a number: exact, and an order of magnitude faster. */
+const SMALL = 1n << 48n
+const MAX_QUANTITY = 1n << 256n
+
+/** RLP of an item; `envelope` is the type byte that EIP-2718 puts in front. */
+export function encodeRlp(item: RlpItem, envelope?: number): Buffer {
+  const out = Buffer.allocUnsafe(sizeBound(item) + 1)
+  let start = writeBefore(out, out.length, item)
+  if (envelope !== undefined) out[--start] = envelope
+  return out.subarray(start)
+}
+
+function isBytes(item: RlpItem): item is Uint8Array {
+  return item instanceof Uint8Array
+}
+
+function sizeBound(item: RlpItem): number {
+  if (typeof item === 'bigint') return 33
+  if (isBytes(item)) return item.length + 9
+  let size = 9
+  for (const inner of item) size += sizeBound(inner)
+  return size
+}
+
+/** Writes back to front, so that a list's length is known when its head is written. */
+function writeBefore(out: Buffer, end: number, item: RlpItem): number {
+  if (typeof item === 'bigint') return writeQuantityBefore(out, end, item)
+  if (isBytes(item)) {
+    const at = end - item.length
+    out.set(item, at)
+    if (item.length === 1 && item[0]! < STRING) return at
+    return writeHeadBefore(out, at, item.length, STRING)
+  }
+  let at = end
+  for (let i = item.length - 1; i >= 0; i--) at = writeBefore(out, at, item[i]!)
+  return writeHeadBefore(out, at, end - at, LIST)
+}
+
+function writeQuantityBefore(out: Buffer, end: number, value: bigint): number {
+  if (value < 0n || value >= MAX_QUANTITY) throw new InputError(`${value} does not fit an RLP quantity`)
+  let at = end
+  if (value < SMALL) {
+    for (let rest = Number(value); rest > 0; rest = Math.floor(rest / 256)) out[--at] = rest % 256
+  } else {
+    for (let rest = value; rest > 0n; rest >>= 64n) {
+      at -= 8
+      out.writeBigUInt64BE(BigInt.asUintN(64, rest), at)
+    }
+    while (out[at] === 0) at++
+  }
+  if (end - at === 1 && out[at]! < STRING) return at
+  return writeHeadBefore(out, at, end - at, STRING)
+}
+
+function writeHeadBefore(out: Buffer, end: number, length: number, base: number): number {
+  let at = end
+  if (length <= SHORT) {
+    out[--at] = base + length
+    return at
+  }
+  for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) out[--at] = rest % 256
+  const lengthSize = end - at
+  out[--at] = base + SHORT + lengthSize
+  return at
+}
+
+/** What stands in front of a string (of more than one byte) or a list of this length. */
+export function rlpHead(length: number, kind: 'string' | 'list'): Buffer {
+  const out = Buffer.allocUnsafe(9)
+  return out.subarray(writeHeadBefore(out, out.length, length, kind === 'list' ? LIST : STRING))
+}
+
+/** Number of bytes that `encodeRlp(item)` has. */
+export function rlpSize(item: RlpItem): number {
+  if (typeof item === 'bigint') {
+    if (item < 0x80n) return 1
+    return 1 + Math.ceil(item.toString(16).length / 2)
+  }
+  if (isBytes(item)) return item.length === 1 && item[0]! < STRING ? 1 : stringSize(item.length)
+  let size = 0
+  for (const inner of item) size += rlpSize(inner)
+  return stringSize(size)
+}
+
+/** Size of a string or list with its head. */
+export function stringSize(length: number): number {
+  if (length <= SHORT) return 1 + length
+  return 1 + Math.ceil((32 - Math.clz32(length)) / 8) + length
+}
+
+/** @throws MalformedAnswerError when the bytes are not exactly one canonical RLP item. */
+export function decodeRlp(bytes: Uint8Array): RlpTree {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const { tree, end } = readItem(buffer, 0, buffer.length, 0)
+  if (end !== buffer.length)
+    throw malformed(`expected the item to end the data, got ${buffer.length - end} more bytes`)
+  return tree
+}
+
+function malformed(text: string): MalformedAnswerError {
+  return new MalformedAnswerError(`RLP: ${text}`)
+}
+
+function readItem(bytes: Buffer, at: number, limit: number, depth: number): { tree: RlpTree; end: number } {
+  if (depth > MAX_DEPTH) throw malformed(`expected at most ${MAX_DEPTH} nested lists`)
+  const first = bytes[at]
+  if (first === undefined || at >= limit)
+    throw malformed(`expected an item at ${at}, got the end of the data`)
+  if (first < STRING) return { tree: bytes.subarray(at, at + 1), end: at + 1 }
+  const base = first < LIST ? STRING : LIST
+  const { start, end } = readHead(bytes, at, limit, first - base)
+  if (base === STRING) {
+    const tree = bytes.subarray(start, end)
+    if (tree.length === 1 && tree[0]! < STRING)
+      throw malformed(`expected the byte at ${start} to stand for itself`)
+    return { tree, end }
+  }
+  const tree: RlpTree[] = []
+  for (let next = start; next < end; ) {
+    const inner = readItem(bytes, next, end, depth + 1)
+    tree.push(inner.tree)
+    next = inner.end
+  }
+  return { tree, end }
+}
+
+function readHead(bytes: Buffer, at: number, limit: number, code: number): { start: number; end: number } {
+  let length = code
+  let start = at + 1
+  if (code > SHORT) {
+    const size = code - SHORT
+    if (start + size > limit)
+      throw malformed(`expected ${size} bytes of length at ${start}, got the end of the data`)
+    length = 0
+    for (let i = 0; i < size; i++) length = length * 256 + bytes[start + i]!
+    if (bytes[start] === 0 || length <= SHORT)
+      throw malformed(`expected the shortest form of the length at ${at}`)
+    start += size
+  }
+  if (start + length > limit) throw malformed(`expected ${length} bytes at ${start}, got ${limit - start}`)
+  return { start, end: start + length }
+}
+
+/** A leaf, of `length` bytes where that is given. */
+export function rlpBytes(tree: RlpTree | undefined, name: string, length?: number): Buffer {
+  if (!Buffer.isBuffer(tree)) throw malformed(`${name}: expected bytes, got ${tree ? 'a list' : 'nothing'}`)
+  if (length !== undefined && tree.length !== length) {
+    throw malformed(`${name}: expected ${length} bytes, got ${tree.length}`)
+  }
+  return tree
+}
+
+/** A leaf as an unsigned number without leading zeros. */
+export function rlpQuantity(tree: RlpTree | undefined, name: string, maxBytes = 32): bigint {
+  const bytes = rlpBytes(tree, name)
+  if (bytes.length > maxBytes)
+    throw malformed(`${name}: expected at most ${maxBytes} bytes, got ${bytes.length}`)
+  if (bytes.length === 0) return 0n
+  if (bytes[0] === 0) throw malformed(`${name}: expected no leading zero`)
+  return bytes.length <= 6 ? BigInt(bytes.readUIntBE(0, bytes.length)) : BigInt(`0x${bytes.toString('hex')}`)
+}
+
+/** A leaf as a plain number. */
+export function rlpNumber(tree: RlpTree | undefined, name: string, maxBytes = 6): number {
+  return Number(rlpQuantity(tree, name, maxBytes))
+}
+
+/** A list, of `length` items where that is given. */
+export function rlpList(tree: RlpTree | undefined, name: string, length?: number): RlpTree[] {
+  if (!Array.isArray(tree)) throw malformed(`${name}: expected a list, got ${tree ? 'bytes' : 'nothing'}`)
+  if (length !== undefined && tree.length !== length) {
+    throw malformed(`${name}: expected ${length} items, got ${tree.length}`)
+  }
+  return tree
+}

@@ -1,0 +1,52 @@
+import { formatHex } from '../../schema/bytes.ts'
+import type { ChainDefinition } from '../../schema/chain.ts'
+import type { Chain } from '../chain.ts'
+import { readBlock } from './block.ts'
+import { decodeRaw, encodeRaw } from './codec.ts'
+import type { UtxoRaw } from './raw.ts'
+import { blockFormat, type UtxoRules } from './rules.ts'
+import { openUtxoSource } from './source.ts'
+import { attachStored, createdOutputs, openInputs, outpoint, storedOutputs } from './spent.ts'
+import { splitBlock } from './split.ts'
+import { verifyBlock } from './verify.ts'
+
+/** A chain of the family: what outsiders see, and in what it differs from Bitcoin. */
+export interface UtxoChainOptions
+  extends Omit<ChainDefinition, 'family' | 'ledger' | 'hashForm' | 'partialEffects'>,
+    Omit<UtxoRules, 'genesisHash'> {
+  /** `chain` in `getblockchaininfo`: main, test, regtest. */
+  network: string
+}
+
+/** Makes a chain of the utxo family: blocks of transactions that spend outputs of earlier ones. */
+export function defineUtxoChain(options: UtxoChainOptions): Chain<UtxoRaw> {
+  const { addresses, proofOfWork, powLimit, auxPow, mweb, bip34Height, segwitHeight, network, ...facts } =
+    options
+  const definition: ChainDefinition = {
+    ...facts,
+    family: 'utxo',
+    ledger: 'utxo',
+    hashForm: 'hex',
+    partialEffects: '',
+  }
+  const { genesisHash } = facts
+  const rules = { genesisHash, addresses, proofOfWork, powLimit, auxPow, mweb, bip34Height, segwitHeight }
+  const format = blockFormat(rules)
+  return {
+    definition,
+    verify: raw => verifyBlock(raw, rules),
+    split: (raw, verified) => splitBlock(raw, verified, rules),
+    encode: encodeRaw,
+    decode: decodeRaw,
+    parseHash: text => (/^[0-9a-f]{64}$/i.test(text) ? Buffer.from(text, 'hex') : null),
+    formatHash: formatHex,
+    outputs: {
+      open: raw =>
+        raw.spent.includes(null) ? openInputs(readBlock(raw.bytes, format), raw).map(outpoint) : [],
+      attach: attachStored,
+      created: raw => createdOutputs(readBlock(raw.bytes, format)),
+      stored: raw => storedOutputs(readBlock(raw.bytes, format), raw),
+    },
+    open: rpc => openUtxoSource(rpc, { network, genesisHash, format }),
+  }
+}

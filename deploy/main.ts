@@ -1,0 +1,116 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import pino, { type Logger } from 'pino'
+import { AppError, describeError } from '../schema/errors.ts'
+import { type CommandContext, EXIT } from './command.ts'
+import { runBlock } from './commands/block.ts'
+import { runCheck } from './commands/check.ts'
+import { runIndex } from './commands/index.ts'
+import { runMigrate } from './commands/migrate.ts'
+import { runRecord } from './commands/record.ts'
+import { runSql } from './commands/sql.ts'
+import { readConfig } from './config.ts'
+
+interface GlobalOptions {
+  config?: string
+  data?: string
+}
+
+/** Runs one command line; the returned number is the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const logger = pino({ level: process.env.WANLIAN_LOG ?? 'info' }, pino.destination({ dest: 2, sync: true }))
+  let exitCode: number = EXIT.done
+  const run =
+    <Args extends unknown[]>(command: (context: CommandContext, ...args: Args) => Promise<number>) =>
+    async (globals: GlobalOptions, ...args: Args) => {
+      const config = await readConfig({
+        file: globals.config,
+        dataDirectory: globals.data,
+        environment: process.env,
+      })
+      exitCode = await command({ config, logger, stdout: process.stdout, terminal: process.stderr }, ...args)
+    }
+  try {
+    await buildProgram(run).parseAsync([...argv])
+    return exitCode
+  } catch (error) {
+    return report(error, logger)
+  }
+}
+
+function report(error: unknown, logger: Logger): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.input
+  if (error instanceof AppError) {
+    logger.error({ code: error.code, details: error.details }, describeError(error))
+    return error.retryable ? EXIT.again : EXIT.input
+  }
+  logger.fatal({ err: error }, 'unexpected error')
+  return EXIT.input
+}
+
+type Run = <Args extends unknown[]>(
+  command: (context: CommandContext, ...args: Args) => Promise<number>,
+) => (globals: GlobalOptions, ...args: Args) => Promise<void>
+
+function buildProgram(run: Run): Command {
+  const program = new Command('wanlian')
+    .description('Multi-chain blockchain indexer, explorer and SQL warehouse.')
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+  const data = () => new Option('--data <dir>', 'data directory (default ./data, or WANLIAN_DATA)')
+  const file = () =>
+    new Option('--config <file>', 'configuration file (default wanlian.yaml, or WANLIAN_CONFIG)')
+  const node = () =>
+    new Option('--node <endpoint>', 'http(s)://… or file:DIR; may repeat').argParser(
+      (value: string, earlier: string[] | undefined) => [...(earlier ?? []), value],
+    )
+  const height = (name: string, text: string) => new Option(`--${name} <height>`, text).argParser(parseHeight)
+  const command = (usage: string, text: string) =>
+    program.command(usage).description(text).addOption(data()).addOption(file()).exitOverride()
+
+  command('index <chain>', 'fetch, verify, split and store blocks, then exit')
+    .addOption(node())
+    .addOption(height('from', 'first height'))
+    .addOption(height('to', 'last height'))
+    .addOption(new Option('--heights <list>', 'heights, separated by commas').argParser(parseHeights))
+    .option('--recorded', 'every height whose complete block is in the recording')
+    .option('--senders', 'prove EVM senders by signature recovery')
+    .action((chain: string, options) => run(runIndex)(options, chain, options))
+
+  command('sql <query>', 'run a statement on the store')
+    .option('--format <format>', 'any ClickHouse format', 'PrettyCompact')
+    .action((query: string, options) => run(runSql)(options, query, options.format as string))
+
+  command('block <chain> <block>', 'fetch and verify one block by height or hash, print its rows')
+    .addOption(node())
+    .option('--senders', 'prove EVM senders by signature recovery')
+    .action((chain: string, block: string, options) => run(runBlock)(options, chain, block, options))
+
+  command('check <chain>', 'prove stored blocks again and compare every row')
+    .addOption(height('from', 'first height'))
+    .addOption(height('to', 'last height'))
+    .action((chain: string, options) => run(runCheck)(options, chain, options))
+
+  command('record <chain>', "write a node's answers as a recording")
+    .addOption(node())
+    .addOption(height('from', 'first height').makeOptionMandatory())
+    .addOption(height('to', 'last height').makeOptionMandatory())
+    .requiredOption('--out <dir>', 'directory of the recording')
+    .action((chain: string, options) => run(runRecord)(options, chain, options))
+
+  command('migrate', 'bring the store to this version of the schema').action(options =>
+    run(runMigrate)(options),
+  )
+  return program
+}
+
+function parseHeight(text: string): number {
+  const height = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(height))
+    throw new InvalidArgumentError('expected a block height')
+  return height
+}
+
+function parseHeights(text: string): number[] {
+  const heights = text.split(',').map(part => parseHeight(part.trim()))
+  return [...new Set(heights)].sort((a, b) => a - b)
+}

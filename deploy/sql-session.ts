@@ -1,0 +1,26 @@
+import type { Logger } from 'pino'
+import { migrate } from './migrate.ts'
+import { createSql, type SqlClient } from './sql.ts'
+import { openStore, type Store } from './store/supervisor.ts'
+
+/** A store with a client that speaks to it, brought to this program's schema. */
+export interface Session {
+  store: Store
+  sql: SqlClient
+}
+
+/** Opens the store of a data directory for the time of `run`, and closes in order: clients first. */
+export async function withStore<T>(
+  options: { dataDirectory: string; logger: Logger },
+  run: (session: Session) => Promise<T>,
+): Promise<T> {
+  const store = await openStore(options)
+  const sql = createSql(store)
+  try {
+    await migrate(sql)
+    return await run({ store, sql })
+  } finally {
+    await sql.close()
+    await store.close()
+  }
+}

@@ -1,0 +1,48 @@
+import type { SplitBlock } from './block.ts'
+import { formatHex } from './bytes.ts'
+import { InvariantError } from './errors.ts'
+
+/**
+ * What holds for every split block of every chain; checked in production, before anything is written.
+ * @throws InvariantError naming the block and what does not hold.
+ */
+export function checkSplitBlock(split: SplitBlock): void {
+  const where = `block ${split.height} ${formatHex(split.hash)}`
+  const { blocks = [], transactions = [], effects = [] } = split.rows
+  if (blocks.length !== 1)
+    throw new InvariantError(`${where}: expected one row in blocks, got ${blocks.length}`)
+  if (blocks[0]!.transaction_count !== transactions.length) {
+    throw new InvariantError(
+      `${where}: ${blocks[0]!.transaction_count} transactions counted, ${transactions.length} rows`,
+    )
+  }
+  checkDense(where, 'transactions', transactions)
+  checkDense(where, 'effects', effects)
+  const complete = new Set<string>([''])
+  for (const row of transactions) if (row.effects_complete) complete.add(formatHex(row.hash))
+  checkZeroSums(where, effects, complete)
+}
+
+function checkDense(where: string, table: string, rows: readonly { index: number }[]): void {
+  rows.forEach((row, at) => {
+    if (row.index !== at) throw new InvariantError(`${where}: ${table} row ${at} has index ${row.index}`)
+  })
+}
+
+type EffectRow = NonNullable<SplitBlock['rows']['effects']>[number]
+
+/** Coins come from somewhere and go somewhere: each transaction's effects sum to zero in every asset. */
+function checkZeroSums(where: string, effects: readonly EffectRow[], complete: ReadonlySet<string>): void {
+  const sums = new Map<string, bigint>()
+  for (const effect of effects) {
+    if (effect.amount === 0n) throw new InvariantError(`${where}: effect ${effect.index} moves nothing`)
+    if (effect.asset === '') throw new InvariantError(`${where}: effect ${effect.index} names no asset`)
+    const hash = formatHex(effect.transaction_hash)
+    if (!complete.has(hash)) continue
+    const key = `${hash} ${effect.asset}`
+    sums.set(key, (sums.get(key) ?? 0n) + effect.amount)
+  }
+  for (const [key, sum] of sums) {
+    if (sum !== 0n) throw new InvariantError(`${where}: effects of ${key} sum to ${sum}, expected 0`)
+  }
+}

@@ -1,0 +1,51 @@
+/** First and last height, both included. */
+export type Range = readonly [from: number, to: number]
+
+/** Ascending, not overlapping, not touching. */
+export type Ranges = readonly Range[]
+
+/** Any ranges as ascending, merged ones. */
+export function mergeRanges(ranges: Iterable<Range>): Ranges {
+  const merged: [number, number][] = []
+  for (const [from, to] of [...ranges].sort((a, b) => a[0] - b[0])) {
+    const last = merged.at(-1)
+    if (last && from <= last[1] + 1) last[1] = Math.max(last[1], to)
+    else merged.push([from, to])
+  }
+  return merged
+}
+
+export function addHeights(ranges: Ranges, heights: Iterable<number>): Ranges {
+  return mergeRanges([...ranges, ...Array.from(heights, height => [height, height] as const)])
+}
+
+export function removeHeights(ranges: Ranges, heights: Iterable<number>): Ranges {
+  let left = [...ranges]
+  for (const [from, to] of mergeRanges(Array.from(heights, height => [height, height] as const))) {
+    left = left.flatMap(([first, last]): Range[] => {
+      if (last < from || first > to) return [[first, last]]
+      const parts: Range[] = []
+      if (first < from) parts.push([first, from - 1])
+      if (last > to) parts.push([to + 1, last])
+      return parts
+    })
+  }
+  return left
+}
+
+/** Binary search: histories are long, holes may be many. */
+export function includesHeight(ranges: Ranges, height: number): boolean {
+  let [low, high] = [0, ranges.length - 1]
+  while (low <= high) {
+    const middle = (low + high) >> 1
+    const [from, to] = ranges[middle]!
+    if (height < from) high = middle - 1
+    else if (height > to) low = middle + 1
+    else return true
+  }
+  return false
+}
+
+export function countHeights(ranges: Ranges): number {
+  return ranges.reduce((sum, [from, to]) => sum + to - from + 1, 0)
+}

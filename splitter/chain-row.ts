@@ -1,0 +1,54 @@
+import type { ChainDefinition } from '../schema/chain.ts'
+import { type Columns, name, RowWriter, text, uint8, uint64 } from '../schema/columns.ts'
+import { BASE_DATABASE } from '../schema/ddl.ts'
+import type { Sql } from '../schema/ports.ts'
+import { hashForm } from '../schema/tables.ts'
+
+const columns: Columns = {
+  chain: name,
+  caip2: text,
+  name: text,
+  family: name,
+  ledger: name,
+  hash_form: hashForm,
+  genesis_hash: text,
+  native_symbol: text,
+  native_name: text,
+  native_decimals: uint8,
+  partial_effects: text,
+  // DateTime64(3): milliseconds.
+  changed_at: uint64,
+}
+
+/** What the store holds about a chain. */
+export function chainValues(definition: ChainDefinition): Record<string, string | number> {
+  return {
+    chain: definition.slug,
+    caip2: definition.caip2,
+    name: definition.name,
+    family: definition.family,
+    ledger: definition.ledger,
+    hash_form: definition.hashForm,
+    genesis_hash: definition.genesisHash ?? '',
+    native_symbol: definition.native.symbol,
+    native_name: definition.native.name,
+    native_decimals: definition.native.decimals,
+    partial_effects: definition.partialEffects,
+  }
+}
+
+/** Tells readers of the store about a chain; a changed definition replaces the earlier one. */
+export async function registerChain(sql: Sql, definition: ChainDefinition): Promise<void> {
+  const values = chainValues(definition)
+  const stored = await sql.rows<Record<string, unknown>>(
+    `SELECT ${Object.keys(values).join(', ')} FROM ${BASE_DATABASE}.chains FINAL WHERE chain = {chain:String}`,
+    { chain: definition.slug },
+  )
+  if (stored[0] && JSON.stringify(stored[0]) === JSON.stringify(values)) return
+  const out = new RowWriter(1 << 10)
+  const row: Record<string, unknown> = { ...values, changed_at: BigInt(Date.now()) }
+  for (const [column, { write }] of Object.entries(columns)) write(out, row[column])
+  await sql.insert(`${BASE_DATABASE}.chains`, Object.keys(columns), out.view(), {
+    token: `chain:${definition.slug}:${Date.now()}`,
+  })
+}

@@ -1,0 +1,251 @@
+import {
+  array,
+  bytes,
+  type Columns,
+  count,
+  name,
+  RowWriter,
+  seconds,
+  text,
+  uint8,
+  uint16,
+  uint32,
+  uint64,
+} from '../schema/columns.ts'
+import { BASE_DATABASE } from '../schema/ddl.ts'
+import type { Sql } from '../schema/ports.ts'
+import { mergeRanges, type Ranges } from '../schema/ranges.ts'
+
+/** A block that a batch adds. */
+export interface AddedBlock {
+  height: number
+  hash: Uint8Array
+  /** Whether its parent was stored, with the hash that the block names. */
+  linked: boolean
+}
+
+/** A stored block that a batch cancels, with the version of its rows. */
+export interface CancelledBlock {
+  height: number
+  version: bigint
+}
+
+/** What a writer says it will do, before it does it. */
+export interface JournalEntry {
+  chain: string
+  partition: number
+  /** Dense per chain and log partition, from 1. */
+  batch: number
+  owner: string
+  splitVersion: number
+  offsets: { from: bigint; to: bigint }
+  blocks: readonly AddedBlock[]
+  cancels: readonly CancelledBlock[]
+  /** Whether the cancelled blocks left the chain (a reorg), or are only written anew. */
+  reorg: boolean
+  /** Rows that will be added, by table. */
+  tables: readonly { name: string; rows: number; digest: string }[]
+}
+
+/** What readers may see of a chain's partition, and up to which batch it is done. */
+export interface Checkpoint {
+  version: bigint
+  committed: number
+  ranges: Ranges
+  height: number
+  time: number
+}
+
+const JOURNAL = `${BASE_DATABASE}.journal`
+const CHECKPOINTS = `${BASE_DATABASE}.checkpoints`
+
+const journalColumns: Columns = {
+  chain: name,
+  partition: uint16,
+  batch: count,
+  height: count,
+  time: seconds,
+  owner: text,
+  split_version: uint32,
+  offset_from: uint64,
+  offset_to: uint64,
+  'blocks.height': array(count),
+  'blocks.hash': array(bytes),
+  'blocks.linked': array(uint8),
+  'cancels.height': array(count),
+  'cancels.version': array(uint64),
+  reorg: uint8,
+  'tables.name': array(text),
+  'tables.rows': array(count),
+  'tables.digest': array(text),
+}
+
+/** Rows of a batch carry this number. Different for every batch of a chain, whichever log partition it came through. */
+export function versionOf(batch: number, partition: number): bigint {
+  return (BigInt(batch) << 10n) | BigInt(partition)
+}
+
+/** Two writers may try: the first entry stands, the other vanishes. Read it back to see whose it is. */
+export async function writeEntry(sql: Sql, entry: JournalEntry, now: number): Promise<void> {
+  const row: Record<string, unknown> = {
+    chain: entry.chain,
+    partition: entry.partition,
+    batch: entry.batch,
+    height: Math.min(...[...entry.blocks, ...entry.cancels].map(block => block.height)),
+    time: now,
+    owner: entry.owner,
+    split_version: entry.splitVersion,
+    offset_from: entry.offsets.from,
+    offset_to: entry.offsets.to,
+    'blocks.height': entry.blocks.map(block => block.height),
+    'blocks.hash': entry.blocks.map(block => block.hash),
+    'blocks.linked': entry.blocks.map(block => (block.linked ? 1 : 0)),
+    'cancels.height': entry.cancels.map(block => block.height),
+    'cancels.version': entry.cancels.map(block => block.version),
+    reorg: entry.reorg ? 1 : 0,
+    'tables.name': entry.tables.map(table => table.name),
+    'tables.rows': entry.tables.map(table => table.rows),
+    'tables.digest': entry.tables.map(table => table.digest),
+  }
+  const token = `journal:${entry.chain}:${entry.partition}:${entry.batch}`
+  await insertRow(sql, JOURNAL, journalColumns, row, token)
+}
+
+async function insertRow(
+  sql: Sql,
+  table: string,
+  columns: Columns,
+  row: Record<string, unknown>,
+  token: string,
+): Promise<void> {
+  const out = new RowWriter(1 << 10)
+  for (const [column, { write }] of Object.entries(columns)) write(out, row[column])
+  await sql.insert(table, Object.keys(columns), out.view(), { token })
+}
+
+interface EntryRow {
+  owner: string
+  split_version: number
+  offset_from: string
+  offset_to: string
+  added: { height: string; hash: string; linked: number }[]
+  cancelled: { height: string; version: string }[]
+  reorg: number
+  tables: { name: string; rows: string; digest: string }[]
+}
+
+/**
+ * The entry of a batch; null when there is none. Should the token have been forgotten and two entries stand, every
+ * reader agrees on the same one.
+ */
+export async function readEntry(
+  sql: Sql,
+  chain: string,
+  partition: number,
+  batch: number,
+): Promise<JournalEntry | null> {
+  const [row] = await sql.rows<EntryRow>(
+    `SELECT owner, split_version, offset_from, offset_to, reorg,
+      arrayMap((h, x, l) -> CAST((h, hex(x), l), 'Tuple(height UInt64, hash String, linked UInt8)'),
+        blocks.height, blocks.hash, blocks.linked) AS added,
+      arrayMap((h, v) -> CAST((h, v), 'Tuple(height UInt64, version UInt64)'), cancels.height, cancels.version) AS cancelled,
+      arrayMap((n, r, d) -> CAST((n, r, d), 'Tuple(name String, rows UInt64, digest String)'),
+        tables.name, tables.rows, tables.digest) AS tables
+    FROM ${JOURNAL}
+    WHERE chain = {chain:String} AND partition = {partition:UInt16} AND batch = {batch:UInt64}
+    ORDER BY time, owner LIMIT 1`,
+    { chain, partition, batch },
+  )
+  if (!row) return null
+  return {
+    chain,
+    partition,
+    batch,
+    owner: row.owner,
+    splitVersion: row.split_version,
+    offsets: { from: BigInt(row.offset_from), to: BigInt(row.offset_to) },
+    blocks: row.added.map(block => ({
+      height: Number(block.height),
+      hash: Buffer.from(block.hash, 'hex'),
+      linked: block.linked === 1,
+    })),
+    cancels: row.cancelled.map(block => ({ height: Number(block.height), version: BigInt(block.version) })),
+    reorg: row.reorg === 1,
+    tables: row.tables.map(table => ({ ...table, rows: Number(table.rows) })),
+  }
+}
+
+/** Highest batch in the journal; 0 when there is none. */
+export async function headBatch(sql: Sql, chain: string, partition: number): Promise<number> {
+  const [row] = await sql.rows<{ batch: string }>(
+    `SELECT max(batch) AS batch FROM ${JOURNAL} WHERE chain = {chain:String} AND partition = {partition:UInt16}`,
+    { chain, partition },
+  )
+  return Number(row?.batch ?? 0)
+}
+
+const checkpointColumns: Columns = {
+  chain: name,
+  partition: uint16,
+  version: uint64,
+  height: count,
+  time: seconds,
+  committed: count,
+}
+
+/** Checkpoints replace each other by version: writing one again, or late, changes nothing. */
+export async function writeCheckpoint(
+  sql: Sql,
+  chain: string,
+  partition: number,
+  checkpoint: Checkpoint,
+): Promise<void> {
+  const out = new RowWriter(1 << 10)
+  const row: Record<string, unknown> = { chain, partition, ...checkpoint }
+  for (const [column, { write }] of Object.entries(checkpointColumns)) write(out, row[column])
+  out.varUint(checkpoint.ranges.length)
+  for (const [from, to] of checkpoint.ranges) {
+    out.uint64(BigInt(from))
+    out.uint64(BigInt(to))
+  }
+  await sql.insert(CHECKPOINTS, [...Object.keys(checkpointColumns), 'ranges'], out.view(), {
+    token: `checkpoint:${chain}:${partition}:${checkpoint.version}`,
+  })
+}
+
+interface CheckpointRow {
+  version: string
+  height: string
+  time: number
+  committed: string
+  ranges: [string, string][]
+}
+
+export async function readCheckpoint(sql: Sql, chain: string, partition: number): Promise<Checkpoint | null> {
+  const [row] = await sql.rows<CheckpointRow>(
+    `SELECT version, height, toUnixTimestamp(time) AS time, committed, ranges
+    FROM ${CHECKPOINTS} FINAL WHERE chain = {chain:String} AND partition = {partition:UInt16}`,
+    { chain, partition },
+  )
+  if (!row) return null
+  return {
+    version: BigInt(row.version),
+    height: Number(row.height),
+    time: row.time,
+    committed: Number(row.committed),
+    ranges: parseRanges(row.ranges),
+  }
+}
+
+/** Published heights of a chain over all its log partitions. */
+export async function readPublished(sql: Sql, chain: string): Promise<Ranges> {
+  const rows = await sql.rows<{ ranges: [string, string][] }>(
+    `SELECT ranges FROM ${CHECKPOINTS} FINAL WHERE chain = {chain:String}`,
+    { chain },
+  )
+  return mergeRanges(rows.flatMap(row => parseRanges(row.ranges)))
+}
+
+function parseRanges(ranges: readonly [string, string][]): Ranges {
+  return ranges.map(([from, to]) => [Number(from), Number(to)] as const)
+}

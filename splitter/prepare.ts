@@ -1,0 +1,83 @@
+import { formatHex } from '../schema/bytes.ts'
+import type { ChainModule, Verified } from '../schema/chain.ts'
+import { ProofError } from '../schema/errors.ts'
+import { checkSplitBlock } from '../schema/invariants.ts'
+import type { SharedValues } from '../schema/tables.ts'
+import type { BlockToEncode } from './rows.ts'
+
+/** Raised whenever the same raw block would give other rows than before. */
+export const SPLIT_VERSION = 1
+
+/** A block that is proven, split and checked: ready to be written. */
+export interface PreparedBlock extends BlockToEncode {
+  verified: Verified
+  linked: boolean
+  /** Bytes of the archive form. */
+  size: number
+}
+
+/**
+ * Proves a raw block and makes its rows. Depends on nothing but its arguments: a batch that was interrupted is made
+ * again from the archive and must come out the same, row for row.
+ * @param parentHash hash of the stored block one below; null when none is stored.
+ * @throws ProofError, InvariantError, InputError
+ */
+export function prepareBlock<Raw>(
+  chain: ChainModule<Raw>,
+  raw: Raw,
+  parentHash: Uint8Array | null,
+): PreparedBlock {
+  const verified = chain.verify(raw)
+  if (parentHash !== null && Buffer.compare(parentHash, verified.parentHash) !== 0) {
+    throw new ProofError(
+      'parent',
+      `block ${verified.height} ${chain.formatHash(verified.hash)} names ${chain.formatHash(verified.parentHash)} as its ` +
+        `parent, stored at height ${verified.height - 1} is ${chain.formatHash(parentHash)}`,
+    )
+  }
+  return finishBlock(chain, raw, verified, parentHash !== null)
+}
+
+/** The same for a block whose link to its parent was settled before. */
+export function prepareLinked<Raw>(chain: ChainModule<Raw>, raw: Raw, linked: boolean): PreparedBlock {
+  return finishBlock(chain, raw, chain.verify(raw), linked)
+}
+
+function finishBlock<Raw>(
+  chain: ChainModule<Raw>,
+  raw: Raw,
+  proven: Verified,
+  linked: boolean,
+): PreparedBlock {
+  const verified = linked ? { ...proven, proofs: withParent(proven.proofs) } : proven
+  const split = chain.split(raw, verified)
+  checkSplitBlock(split)
+  if (split.height !== verified.height || Buffer.compare(split.hash, verified.hash) !== 0) {
+    throw new ProofError(
+      'hash',
+      `split gave ${split.height} ${formatHex(split.hash)}, verified was ${verified.height}`,
+    )
+  }
+  const payload = chain.encode(raw)
+  const { slug, hashForm, family } = chain.definition
+  const shared: SharedValues = {
+    chain: slug,
+    height: split.height,
+    time: split.time,
+    hash_form: hashForm,
+    block_hash: split.hash,
+  }
+  return {
+    shared,
+    verified,
+    linked,
+    size: payload.length,
+    rows: { ...split.rows, raw_blocks: [{ format: family, payload }] },
+  }
+}
+
+/** `parent` comes right after `hash`. */
+function withParent(proofs: readonly string[]): string[] {
+  const [first, ...rest] = proofs
+  return first === 'hash' ? ['hash', 'parent', ...rest] : ['parent', ...proofs]
+}

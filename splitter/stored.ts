@@ -1,0 +1,48 @@
+import { bytes, count, RowReader } from '../schema/columns.ts'
+import { BASE_DATABASE } from '../schema/ddl.ts'
+import type { Sql } from '../schema/ports.ts'
+
+/** Hash and parent of a stored block. */
+export interface StoredLink {
+  hash: Uint8Array
+  parentHash: Uint8Array
+}
+
+/** Links of the stored blocks among `heights`. */
+export async function readLinks(
+  sql: Sql,
+  chain: string,
+  heights: Iterable<number>,
+): Promise<Map<number, StoredLink>> {
+  const wanted = [...new Set(heights)].filter(height => height >= 0)
+  const links = new Map<number, StoredLink>()
+  if (wanted.length === 0) return links
+  const answer = await sql.bytes(
+    `SELECT height, block_hash, parent_hash FROM ${BASE_DATABASE}.blocks FINAL
+    WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)} FORMAT RowBinary`,
+    { chain, heights: wanted },
+  )
+  const reader = new RowReader(answer)
+  while (!reader.done) {
+    links.set(count.read(reader), { hash: bytes.read(reader), parentHash: bytes.read(reader) })
+  }
+  return links
+}
+
+/** Archived blocks: the bytes that `split` was given. */
+export async function readArchive(
+  sql: Sql,
+  chain: string,
+  heights: readonly number[],
+): Promise<Map<number, Uint8Array>> {
+  const archive = new Map<number, Uint8Array>()
+  if (heights.length === 0) return archive
+  const answer = await sql.bytes(
+    `SELECT height, payload FROM ${BASE_DATABASE}.raw_blocks FINAL
+    WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)} FORMAT RowBinary`,
+    { chain, heights: [...heights] },
+  )
+  const reader = new RowReader(answer)
+  while (!reader.done) archive.set(count.read(reader), bytes.read(reader))
+  return archive
+}

@@ -1,0 +1,315 @@
+import type { ChainModule } from '../schema/chain.ts'
+import { BASE_DATABASE, PARTITION_HEIGHTS } from '../schema/ddl.ts'
+import { FencedError, InputError } from '../schema/errors.ts'
+import type { Sql } from '../schema/ports.ts'
+import { addHeights, type Ranges, removeHeights } from '../schema/ranges.ts'
+import { blockTableNames, type TableName } from '../schema/tables.ts'
+import {
+  type CancelledBlock,
+  type Checkpoint,
+  headBatch,
+  type JournalEntry,
+  readCheckpoint,
+  readEntry,
+  versionOf,
+  writeCheckpoint,
+  writeEntry,
+} from './journal.ts'
+import { copyOrphans } from './orphans.ts'
+import { type PreparedBlock, prepareLinked, SPLIT_VERSION } from './prepare.ts'
+import { columnNames, decodeRows, type EncodedRows, encodeBlocks, encodeStored } from './rows.ts'
+
+/** What is written in one go: blocks that come and blocks that go. */
+export interface Batch {
+  add: readonly PreparedBlock[]
+  /** Stored blocks whose rows go: replaced by `add` at the same heights, or gone from the chain (`reorg`). */
+  cancel?: readonly number[]
+  reorg?: boolean
+  offsets?: { from: bigint; to: bigint }
+}
+
+export interface WriterOptions {
+  sql: Sql
+  chain: ChainModule
+  /** Log partition that this writer serves. */
+  partition?: number
+  /** Names this writer in the journal; unique for every start. */
+  owner: string
+  /** Whether the process behind an owner is known to be gone, so that nobody need wait for it. */
+  isGone?: (owner: string) => boolean
+  /** How long a journal head may go unseen before the writer looks again, in milliseconds. */
+  fenceMs?: number
+  /**
+   * How long another owner's batch may stay open before it is taken over, in milliseconds. Longer than the fence and
+   * the deadline of one insert together: nothing of the other is under way then.
+   */
+  takeOverMs?: number
+  now?: () => number
+}
+
+/**
+ * Writes whole blocks of one chain, exactly once. Every batch goes: journal entry; heights that change hidden from
+ * readers; archive; cancellations; rows, `blocks` last; heights published. Repeating any of it changes nothing.
+ */
+export interface Writer {
+  /** Heights that readers see of this partition. */
+  published(): Ranges
+  /** Finishes or undoes what an earlier writer left open. */
+  recover(): Promise<void>
+  /** @throws FencedError when another writer came first; call `recover` and try again. */
+  write(batch: Batch): Promise<void>
+}
+
+const NOWHERE: Checkpoint = { version: 0n, committed: 0, ranges: [], height: 0, time: 0 }
+
+/** Opens the journal of a chain's partition and settles what is open there. */
+export async function openWriter(options: WriterOptions): Promise<Writer> {
+  const { sql, chain, owner } = options
+  const partition = options.partition ?? 0
+  const fenceMs = options.fenceMs ?? 5_000
+  const takeOverMs = options.takeOverMs ?? 45_000
+  const now = options.now ?? Date.now
+  const slug = chain.definition.slug
+  let checkpoint = await openCheckpoint()
+  let headSeenAt = 0
+
+  async function openCheckpoint(): Promise<Checkpoint> {
+    const found = await readCheckpoint(sql, slug, partition)
+    if (found) return found
+    // Readers find the open batch as the one after the last committed: there must be a last one.
+    await writeCheckpoint(sql, slug, partition, NOWHERE)
+    return NOWHERE
+  }
+
+  /** The token is the last line of defence, this is the fence: an old entry must not be carried on. */
+  async function assertHead(batch: number): Promise<void> {
+    if (now() - headSeenAt <= fenceMs) return
+    const head = await headBatch(sql, slug, partition)
+    const current = await readCheckpoint(sql, slug, partition)
+    if (head !== batch || (current?.committed ?? 0) >= batch) {
+      throw new FencedError(`${slug}: batch ${batch} was taken over, the journal is at ${head}`)
+    }
+    headSeenAt = now()
+  }
+
+  async function insert(entry: JournalEntry, rows: EncodedRows, purpose: string): Promise<void> {
+    for (const [at, chunk] of rows.chunks.entries()) {
+      await assertHead(entry.batch)
+      await sql.insert(`${BASE_DATABASE}.${rows.table}`, columnNames(rows.table), chunk, {
+        token: `${slug}:${partition}:${entry.batch}:${purpose}:${rows.table}:${at}`,
+      })
+    }
+  }
+
+  async function write(batch: Batch): Promise<void> {
+    checkBatch(batch)
+    const number = checkpoint.committed + 1
+    const encoded = encodeBlocks(batch.add, versionOf(number, partition))
+    const entry: JournalEntry = {
+      chain: slug,
+      partition,
+      batch: number,
+      owner,
+      splitVersion: SPLIT_VERSION,
+      offsets: batch.offsets ?? { from: 0n, to: 0n },
+      blocks: batch.add.map(({ verified, linked }) => ({
+        height: verified.height,
+        hash: verified.hash,
+        linked,
+      })),
+      cancels: await liveVersions(batch.cancel ?? []),
+      reorg: batch.reorg ?? false,
+      tables: encoded.map(({ table, count, digest }) => ({ name: table, rows: count, digest })),
+    }
+    await writeEntry(sql, entry, Math.floor(now() / 1000))
+    const standing = await readEntry(sql, slug, partition, number)
+    if (standing?.owner !== owner) {
+      throw new FencedError(`${slug}: batch ${number} belongs to ${standing?.owner ?? 'nobody'}`)
+    }
+    headSeenAt = now()
+    await carryOut(entry, encoded)
+  }
+
+  /** All of a batch after its entry; safe to repeat from the start. */
+  async function carryOut(entry: JournalEntry, encoded: readonly EncodedRows[]): Promise<void> {
+    const kept = removeHeights(
+      checkpoint.ranges,
+      entry.cancels.map(block => block.height),
+    )
+    if (entry.cancels.length > 0)
+      await publish({ ...checkpoint, version: BigInt(entry.batch) * 2n, ranges: kept })
+    const [archive, rest, last] = stages(encoded)
+    for (const rows of archive) await insert(entry, rows, 'add')
+    if (entry.cancels.length > 0) await cancel(entry)
+    await Promise.all(rest.map(rows => insert(entry, rows, 'add')))
+    for (const rows of last) await insert(entry, rows, 'add')
+    await assertHead(entry.batch)
+    const heights = entry.blocks.map(block => block.height)
+    await commit(entry.batch, addHeights(kept, heights))
+  }
+
+  async function publish(next: Checkpoint): Promise<void> {
+    await writeCheckpoint(sql, slug, partition, next)
+    checkpoint = next
+  }
+
+  async function commit(batch: number, ranges: Ranges): Promise<void> {
+    const height = ranges.at(-1)?.[1] ?? 0
+    const time = height === checkpoint.height ? checkpoint.time : await timeOf(height)
+    await publish({ version: BigInt(batch) * 2n + 1n, committed: batch, ranges, height, time })
+  }
+
+  async function timeOf(height: number): Promise<number> {
+    const [row] = await sql.rows<{ time: number }>(
+      `SELECT toUnixTimestamp(time) AS time FROM ${BASE_DATABASE}.blocks FINAL
+      WHERE chain = {chain:String} AND height = {height:UInt64}`,
+      { chain: slug, height },
+    )
+    return row?.time ?? 0
+  }
+
+  /** Rows of blocks that are to go, as they stand; each is sent back once with sign -1 and its own version. */
+  async function cancel(entry: JournalEntry): Promise<void> {
+    if (entry.reorg) await copyOrphans(sql, chain, entry)
+    for (const table of blockTableNames) {
+      const rows = await liveRows(table, entry.cancels)
+      if (rows.length === 0) continue
+      const negative = encodeStored(
+        table,
+        rows.map(row => ({ ...row, sign: -1 as const })),
+      )
+      // What is still live says what is left to do: the token names the rows, not only the batch.
+      await insert(entry, negative, `cancel:${negative.digest}`)
+    }
+  }
+
+  async function liveRows(table: TableName, cancels: readonly CancelledBlock[]) {
+    if (cancels.length === 0) return []
+    const bytes = await sql.bytes(
+      `SELECT ${columnNames(table)
+        .map(column => `\`${column}\``)
+        .join(', ')}
+      FROM ${BASE_DATABASE}.${table} FINAL
+      WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)}
+        AND (height, version) IN (
+          SELECT pair.1, pair.2 FROM (SELECT arrayJoin(arrayZip({heights:Array(UInt64)}, {versions:Array(UInt64)})) AS pair)
+        )
+      FORMAT RowBinary`,
+      {
+        chain: slug,
+        heights: cancels.map(block => block.height),
+        versions: cancels.map(block => block.version),
+      },
+    )
+    return decodeRows(table, bytes)
+  }
+
+  async function liveVersions(heights: readonly number[]): Promise<CancelledBlock[]> {
+    if (heights.length === 0) return []
+    const rows = await sql.rows<{ height: string; version: string }>(
+      `SELECT height, version FROM ${BASE_DATABASE}.blocks FINAL
+      WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)} ORDER BY height`,
+      { chain: slug, heights: [...heights] },
+    )
+    return rows.map(row => ({ height: Number(row.height), version: BigInt(row.version) }))
+  }
+
+  async function recover(): Promise<void> {
+    for (;;) {
+      checkpoint = await openCheckpoint()
+      const entry = await readEntry(sql, slug, partition, checkpoint.committed + 1)
+      if (!entry) return
+      if (entry.owner !== owner && !options.isGone?.(entry.owner) && !(await isAbandoned(entry))) continue
+      headSeenAt = now()
+      await settle(entry)
+    }
+  }
+
+  /** Waits for another writer; true when it did not finish in time. */
+  async function isAbandoned(entry: JournalEntry): Promise<boolean> {
+    const deadline = now() + takeOverMs
+    while (now() < deadline) {
+      await new Promise(resolve => setTimeout(resolve, Math.min(250, takeOverMs)))
+      const current = await readCheckpoint(sql, slug, partition)
+      if ((current?.committed ?? 0) >= entry.batch) return false
+    }
+    return true
+  }
+
+  /** Repeats an open batch exactly, or takes it back where that cannot be done. */
+  async function settle(entry: JournalEntry): Promise<void> {
+    const version = versionOf(entry.batch, partition)
+    const added = entry.blocks.map(block => ({ height: block.height, version }))
+    const archived = await liveRows('raw_blocks', added)
+    if (archived.length < entry.blocks.length) {
+      // The archive is written first: nothing else of this batch is there.
+      await takeBack(entry, added)
+      return
+    }
+    const prepared = entry.blocks.map(block => {
+      const row = archived.find(candidate => candidate.height === block.height)
+      return prepareLinked(chain, chain.decode(row?.payload as Uint8Array), block.linked)
+    })
+    const encoded = encodeBlocks(prepared, version)
+    if (entry.splitVersion === SPLIT_VERSION && sameRows(entry, encoded)) {
+      await carryOut(entry, encoded)
+      return
+    }
+    // Another program made these rows: they go, and so do the ones they were to replace. The heights are missing then.
+    await cancel({ ...entry, cancels: [...entry.cancels, ...added], reorg: false })
+    await commit(
+      entry.batch,
+      removeHeights(
+        checkpoint.ranges,
+        entry.cancels.map(block => block.height),
+      ),
+    )
+  }
+
+  /** Nothing was cancelled yet: what was hidden comes back, what the archive has of the batch goes. */
+  async function takeBack(entry: JournalEntry, added: CancelledBlock[]): Promise<void> {
+    await cancel({ ...entry, cancels: added, reorg: false })
+    const hidden = entry.cancels.map(block => block.height)
+    await commit(entry.batch, addHeights(checkpoint.ranges, hidden))
+  }
+
+  const writer: Writer = { published: () => checkpoint.ranges, recover, write }
+  await recover()
+  return writer
+}
+
+function stages(encoded: readonly EncodedRows[]): [EncodedRows[], EncodedRows[], EncodedRows[]] {
+  const of = (test: (table: TableName) => boolean) => encoded.filter(rows => test(rows.table))
+  return [
+    of(table => table === 'raw_blocks'),
+    of(table => table !== 'raw_blocks' && table !== 'blocks'),
+    of(table => table === 'blocks'),
+  ]
+}
+
+function sameRows(entry: JournalEntry, encoded: readonly EncodedRows[]): boolean {
+  return (
+    entry.tables.length === encoded.length &&
+    encoded.every((rows, at) => {
+      const expected = entry.tables[at]!
+      return expected.name === rows.table && expected.rows === rows.count && expected.digest === rows.digest
+    })
+  )
+}
+
+/** One batch = one table partition, so that each insert is one atomic block. */
+function checkBatch(batch: Batch): void {
+  const heights = [...batch.add.map(block => block.verified.height), ...(batch.cancel ?? [])]
+  if (heights.length === 0) throw new InputError('a batch needs at least one block')
+  if (new Set(batch.add.map(block => block.verified.height)).size !== batch.add.length) {
+    throw new InputError('a batch names a height twice')
+  }
+  if (new Set(heights.map(tablePartition)).size > 1) {
+    throw new InputError(`a batch must stay within ${PARTITION_HEIGHTS} heights of one table partition`)
+  }
+}
+
+/** Which table partition a height falls into. */
+export function tablePartition(height: number): number {
+  return Math.floor(height / PARTITION_HEIGHTS)
+}

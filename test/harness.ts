@@ -1,0 +1,59 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pino from 'pino'
+import { migrate } from '../deploy/migrate.ts'
+import { createSql, type SqlClient } from '../deploy/sql.ts'
+import { openStore, type Store } from '../deploy/store/supervisor.ts'
+import { views } from '../schema/views.ts'
+
+export const silent = pino({ level: 'silent' })
+
+export interface TestStore {
+  directory: string
+  store: Store
+  sql: SqlClient
+  close(): Promise<void>
+}
+
+/** A store of its own in a temporary directory, at the present schema. */
+export async function openTestStore(): Promise<TestStore> {
+  const directory = await mkdtemp(join(tmpdir(), 'wanlian-test-'))
+  const store = await openStore({ dataDirectory: directory, logger: silent })
+  const sql = createSql(store)
+  await migrate(sql)
+  return {
+    directory,
+    store,
+    sql,
+    async close() {
+      await sql.close()
+      await store.close()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Bookkeeping differs from run to run; what outsiders read of the chains must not. */
+const BOOKKEEPING = new Set([
+  'journal',
+  'checkpoints',
+  'wanlian.tips',
+  'orphaned_blocks',
+  'orphaned_transactions',
+  'reorgs',
+])
+
+/** Everything that outsiders see of a chain, view by view, in a fixed order. */
+export async function dumpViews(sql: SqlClient, chain: string): Promise<Record<string, string>> {
+  const dump: Record<string, string> = {}
+  for (const { name } of views) {
+    if (BOOKKEEPING.has(name)) continue
+    const rows = await sql.rows<{ digest: string; rows: string }>(
+      `SELECT count() AS rows, sum(cityHash64(*)) AS digest FROM ${name} WHERE chain = {chain:String}`,
+      { chain },
+    )
+    dump[name] = `${rows[0]?.rows} rows ${rows[0]?.digest}`
+  }
+  return dump
+}
