@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client'
-import { StoreError } from '../schema/errors.ts'
-import type { Sql, SqlParams } from '../schema/ports.ts'
+import { FencedError, StoreError } from '../schema/errors.ts'
+import type { RowsToInsert, Sql, SqlParams } from '../schema/ports.ts'
 import type { StoreAddress } from './store/supervisor.ts'
 
 export interface SqlClient extends Sql {
@@ -20,8 +20,10 @@ export interface SqlSettings {
 /** Statements that name no database speak about the outsiders' views. */
 const DATABASE = 'default'
 
-/** Rows of one insert stay one block (and so one deduplicated unit) below these sizes. */
+/** Rows of one insert stay one block (and so one deduplicated unit) below these sizes: callers send far less. */
 const ONE_BLOCK = {
+  max_threads: 1,
+  max_insert_threads: '1',
   max_insert_block_size: '1000000',
   min_insert_block_size_rows: '0',
   min_insert_block_size_bytes: '0',
@@ -70,18 +72,18 @@ export function createSql(address: StoreAddress, settings: SqlSettings = {}): Sq
         const { stream } = await client.exec({ query: sql, ...withParams(params) })
         return collect(stream)
       }),
-    insert: (table, columns, rows, { token }) =>
+    insert: (rows, { token, fence }) =>
       repeat(async () => {
-        const list = columns.map(column => `\`${column}\``).join(', ')
         const { stream } = await client.exec({
-          query: `INSERT INTO ${table} (${list}) FORMAT RowBinary`,
-          values: Readable.from([rows], { objectMode: false }),
+          query: insertStatement(rows, fence?.expression),
+          values: Readable.from([rows.bytes], { objectMode: false }),
           clickhouse_settings: {
             ...ONE_BLOCK,
             insert_deduplicate: 1,
             insert_deduplication_token: token,
             deduplicate_blocks_in_dependent_materialized_views: 1,
           },
+          ...withParams(fence?.params),
         })
         await collect(stream)
       }),
@@ -92,6 +94,21 @@ export function createSql(address: StoreAddress, settings: SqlSettings = {}): Sq
     stream: (sql, format) => repeat(() => streamAnswer(client, sql, format)),
     close: () => client.close(),
   }
+}
+
+const FENCED = 'the fence is closed'
+
+/** Read through `input()`, the rows come with a condition that is evaluated before the first of them. */
+function insertStatement({ table, columns }: RowsToInsert, fence: string | undefined): string {
+  const list = Object.keys(columns)
+    .map(column => `\`${column}\``)
+    .join(', ')
+  if (fence === undefined) return `INSERT INTO ${table} (${list}) FORMAT RowBinary`
+  const structure = Object.entries(columns)
+    .map(([column, { type }]) => `\`${column}\` ${type}`)
+    .join(', ')
+  return `INSERT INTO ${table} (${list}) SELECT ${list} FROM input('${structure.replaceAll("'", "\\'")}')
+    WHERE throwIf((${fence}) != 0, '${FENCED}') = 0 FORMAT RowBinary`
 }
 
 function withParams(params: SqlParams | undefined): { query_params?: Record<string, unknown> } {
@@ -129,9 +146,11 @@ const PASSING_CODES = new Set([
   '425',
 ])
 
-function asStoreError(error: unknown): StoreError {
-  if (error instanceof StoreError) return error
+function asStoreError(error: unknown): StoreError | FencedError {
+  if (error instanceof StoreError || error instanceof FencedError) return error
   if (error instanceof ClickHouseError) {
+    if (error.message.includes(FENCED))
+      return new FencedError('another writer has gone on', { cause: error, retryable: false })
     return new StoreError(`ClickHouse ${error.code} ${error.type ?? ''}: ${error.message}`, {
       retryable: PASSING_CODES.has(error.code),
       cause: error,

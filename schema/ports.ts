@@ -1,5 +1,16 @@
+import type { Columns } from './columns.ts'
+
 /** Values for `{name:Type}` placeholders of a statement. */
 export type SqlParams = Readonly<Record<string, unknown>>
+
+/** Rows that are inserted: RowBinary with these columns, in this order. */
+export interface RowsToInsert {
+  /** With its database. */
+  table: string
+  columns: Columns
+  /** At most 500,000 rows: one call is one atomic block. */
+  bytes: Uint8Array
+}
 
 export interface InsertOptions {
   /**
@@ -7,6 +18,12 @@ export interface InsertOptions {
    * the store would silently drop them.
    */
   token: string
+  /**
+   * A scalar expression that the store evaluates as the insert arrives: when it is not 0 nothing is written. A writer
+   * that slept between its last look and the insert is caught here, which no look of its own could do.
+   * @throws FencedError
+   */
+  fence?: { expression: string; params: SqlParams }
 }
 
 /**
@@ -18,8 +35,7 @@ export interface Sql {
   rows<T = Record<string, unknown>>(sql: string, params?: SqlParams): Promise<T[]>
   /** The answer of a statement that ends in `FORMAT RowBinary`. */
   bytes(sql: string, params?: SqlParams): Promise<Buffer>
-  /** Inserts RowBinary rows; one call is one atomic block (callers keep to 500,000 rows). */
-  insert(table: string, columns: readonly string[], rows: Uint8Array, options: InsertOptions): Promise<void>
+  insert(rows: RowsToInsert, options: InsertOptions): Promise<void>
   /** A statement without an answer that is safe to repeat. */
   command(sql: string, params?: SqlParams): Promise<void>
 }

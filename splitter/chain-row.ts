@@ -48,7 +48,8 @@ export async function registerChain(sql: Sql, definition: ChainDefinition): Prom
   const out = new RowWriter(1 << 10)
   const row: Record<string, unknown> = { ...values, changed_at: BigInt(Date.now()) }
   for (const [column, { write }] of Object.entries(columns)) write(out, row[column])
-  await sql.insert(`${BASE_DATABASE}.chains`, Object.keys(columns), out.view(), {
-    token: `chain:${definition.slug}:${Date.now()}`,
-  })
+  await sql.insert(
+    { table: `${BASE_DATABASE}.chains`, columns, bytes: out.view() },
+    { token: `chain:${definition.slug}:${Date.now()}` },
+  )
 }

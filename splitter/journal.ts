@@ -7,13 +7,14 @@ import {
   RowWriter,
   seconds,
   text,
+  tuple,
   uint8,
   uint16,
   uint32,
   uint64,
 } from '../schema/columns.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
-import type { Sql } from '../schema/ports.ts'
+import type { InsertOptions, Sql } from '../schema/ports.ts'
 import { mergeRanges, type Ranges } from '../schema/ranges.ts'
 
 /** A block that a batch adds. */
@@ -120,7 +121,7 @@ async function insertRow(
 ): Promise<void> {
   const out = new RowWriter(1 << 10)
   for (const [column, { write }] of Object.entries(columns)) write(out, row[column])
-  await sql.insert(table, Object.keys(columns), out.view(), { token })
+  await sql.insert({ table, columns, bytes: out.view() }, { token })
 }
 
 interface EntryRow {
@@ -175,13 +176,21 @@ export async function readEntry(
   }
 }
 
-/** Highest batch in the journal; 0 when there is none. */
-export async function headBatch(sql: Sql, chain: string, partition: number): Promise<number> {
-  const [row] = await sql.rows<{ batch: string }>(
-    `SELECT max(batch) AS batch FROM ${JOURNAL} WHERE chain = {chain:String} AND partition = {partition:UInt16}`,
-    { chain, partition },
-  )
-  return Number(row?.batch ?? 0)
+/**
+ * Not 0 when a batch must not be carried on: a later one is in the journal, or it is committed. For `Sql.insert`, which
+ * has the store evaluate it as the rows arrive.
+ */
+export function fenceOf(
+  chain: string,
+  partition: number,
+  batch: number,
+): NonNullable<InsertOptions['fence']> {
+  const where = 'chain = {fence_chain:String} AND partition = {fence_partition:UInt16}'
+  return {
+    expression: `(SELECT max(batch) FROM ${JOURNAL} WHERE ${where}) != {fence_batch:UInt64}
+      OR (SELECT max(committed) FROM ${CHECKPOINTS} WHERE ${where}) >= {fence_batch:UInt64}`,
+    params: { fence_chain: chain, fence_partition: partition, fence_batch: batch },
+  }
 }
 
 const checkpointColumns: Columns = {
@@ -191,6 +200,7 @@ const checkpointColumns: Columns = {
   height: count,
   time: seconds,
   committed: count,
+  ranges: array(tuple({ from: count, to: count })),
 }
 
 /** Checkpoints replace each other by version: writing one again, or late, changes nothing. */
@@ -201,16 +211,13 @@ export async function writeCheckpoint(
   checkpoint: Checkpoint,
 ): Promise<void> {
   const out = new RowWriter(1 << 10)
-  const row: Record<string, unknown> = { chain, partition, ...checkpoint }
+  const ranges = checkpoint.ranges.map(([from, to]) => ({ from, to }))
+  const row: Record<string, unknown> = { chain, partition, ...checkpoint, ranges }
   for (const [column, { write }] of Object.entries(checkpointColumns)) write(out, row[column])
-  out.varUint(checkpoint.ranges.length)
-  for (const [from, to] of checkpoint.ranges) {
-    out.uint64(BigInt(from))
-    out.uint64(BigInt(to))
-  }
-  await sql.insert(CHECKPOINTS, [...Object.keys(checkpointColumns), 'ranges'], out.view(), {
-    token: `checkpoint:${chain}:${partition}:${checkpoint.version}`,
-  })
+  await sql.insert(
+    { table: CHECKPOINTS, columns: checkpointColumns, bytes: out.view() },
+    { token: `checkpoint:${chain}:${partition}:${checkpoint.version}` },
+  )
 }
 
 interface CheckpointRow {

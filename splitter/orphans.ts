@@ -14,7 +14,7 @@ import {
   uint256,
 } from '../schema/columns.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
-import type { Sql } from '../schema/ports.ts'
+import type { InsertOptions, Sql } from '../schema/ports.ts'
 import { hashForm, type TableName } from '../schema/tables.ts'
 import type { JournalEntry } from './journal.ts'
 import { columnNames, decodeRows, type StoredRow } from './rows.ts'
@@ -59,7 +59,12 @@ const reorgColumns: Columns = {
  * Keeps blocks that leave the chain readable, before they are cancelled. `orphaned_blocks` is written last: once it has
  * the batch, cancelling may have begun and the rows need not be whole any more.
  */
-export async function copyOrphans(sql: Sql, chain: ChainModule, entry: JournalEntry): Promise<void> {
+export async function copyOrphans(
+  sql: Sql,
+  chain: ChainModule,
+  entry: JournalEntry,
+  fence: NonNullable<InsertOptions['fence']>,
+): Promise<void> {
   const { slug, hashForm: form } = chain.definition
   const [copied] = await sql.rows<{ blocks: string }>(
     `SELECT count() AS blocks FROM ${BASE_DATABASE}.orphaned_blocks
@@ -74,7 +79,10 @@ export async function copyOrphans(sql: Sql, chain: ChainModule, entry: JournalEn
   const closing = { orphaned_at: Math.floor(Date.now() / 1000), batch: entry.batch }
   const payloads = new Map(archive.map(row => [row.height, row.payload]))
   const insert = (table: string, columns: Columns, rows: readonly Record<string, unknown>[]) =>
-    insertRows(sql, table, columns, rows, `${slug}:${entry.partition}:${entry.batch}:orphans:${table}`)
+    insertRows(sql, table, columns, rows, {
+      token: `${slug}:${entry.partition}:${entry.batch}:orphans:${table}`,
+      fence,
+    })
 
   await insert(
     'orphaned_transactions',
@@ -122,10 +130,10 @@ async function insertRows(
   table: string,
   columns: Columns,
   rows: readonly Record<string, unknown>[],
-  token: string,
+  options: InsertOptions,
 ): Promise<void> {
   if (rows.length === 0) return
   const out = new RowWriter()
   for (const row of rows) for (const [column, { write }] of Object.entries(columns)) write(out, row[column])
-  await sql.insert(`${BASE_DATABASE}.${table}`, Object.keys(columns), out.view(), { token })
+  await sql.insert({ table: `${BASE_DATABASE}.${table}`, columns, bytes: out.view() }, options)
 }

@@ -3,11 +3,11 @@ import { BASE_DATABASE, PARTITION_HEIGHTS } from '../schema/ddl.ts'
 import { FencedError, InputError } from '../schema/errors.ts'
 import type { Sql } from '../schema/ports.ts'
 import { addHeights, type Ranges, removeHeights } from '../schema/ranges.ts'
-import { blockTableNames, type TableName } from '../schema/tables.ts'
+import { allColumns, blockTableNames, type TableName } from '../schema/tables.ts'
 import {
   type CancelledBlock,
   type Checkpoint,
-  headBatch,
+  fenceOf,
   type JournalEntry,
   readCheckpoint,
   readEntry,
@@ -17,7 +17,7 @@ import {
 } from './journal.ts'
 import { copyOrphans } from './orphans.ts'
 import { type PreparedBlock, prepareLinked, SPLIT_VERSION } from './prepare.ts'
-import { columnNames, decodeRows, type EncodedRows, encodeBlocks, encodeStored } from './rows.ts'
+import { columnNames, decodeRows, type EncodedRows, encodeBlocks, encodeStored, tableOf } from './rows.ts'
 
 /** What is written in one go: blocks that come and blocks that go. */
 export interface Batch {
@@ -37,11 +37,9 @@ export interface WriterOptions {
   owner: string
   /** Whether the process behind an owner is known to be gone, so that nobody need wait for it. */
   isGone?: (owner: string) => boolean
-  /** How long a journal head may go unseen before the writer looks again, in milliseconds. */
-  fenceMs?: number
   /**
-   * How long another owner's batch may stay open before it is taken over, in milliseconds. Longer than the fence and
-   * the deadline of one insert together: nothing of the other is under way then.
+   * How long another owner's batch may stay open before it is taken over, in milliseconds. Longer than
+   * the store waits for the rest of a request, so that nothing of the other is under way then.
    */
   takeOverMs?: number
   now?: () => number
@@ -66,12 +64,10 @@ const NOWHERE: Checkpoint = { version: 0n, committed: 0, ranges: [], height: 0, 
 export async function openWriter(options: WriterOptions): Promise<Writer> {
   const { sql, chain, owner } = options
   const partition = options.partition ?? 0
-  const fenceMs = options.fenceMs ?? 5_000
   const takeOverMs = options.takeOverMs ?? 45_000
   const now = options.now ?? Date.now
   const slug = chain.definition.slug
   let checkpoint = await openCheckpoint()
-  let headSeenAt = 0
 
   async function openCheckpoint(): Promise<Checkpoint> {
     const found = await readCheckpoint(sql, slug, partition)
@@ -81,23 +77,12 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     return NOWHERE
   }
 
-  /** The token is the last line of defence, this is the fence: an old entry must not be carried on. */
-  async function assertHead(batch: number): Promise<void> {
-    if (now() - headSeenAt <= fenceMs) return
-    const head = await headBatch(sql, slug, partition)
-    const current = await readCheckpoint(sql, slug, partition)
-    if (head !== batch || (current?.committed ?? 0) >= batch) {
-      throw new FencedError(`${slug}: batch ${batch} was taken over, the journal is at ${head}`)
-    }
-    headSeenAt = now()
-  }
-
   async function insert(entry: JournalEntry, rows: EncodedRows, purpose: string): Promise<void> {
-    for (const [at, chunk] of rows.chunks.entries()) {
-      await assertHead(entry.batch)
-      await sql.insert(`${BASE_DATABASE}.${rows.table}`, columnNames(rows.table), chunk, {
-        token: `${slug}:${partition}:${entry.batch}:${purpose}:${rows.table}:${at}`,
-      })
+    const columns = allColumns(tableOf(rows.table))
+    const fence = fenceOf(slug, partition, entry.batch)
+    for (const [at, bytes] of rows.chunks.entries()) {
+      const token = `${slug}:${partition}:${entry.batch}:${purpose}:${rows.table}:${at}`
+      await sql.insert({ table: `${BASE_DATABASE}.${rows.table}`, columns, bytes }, { token, fence })
     }
   }
 
@@ -126,7 +111,6 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     if (standing?.owner !== owner) {
       throw new FencedError(`${slug}: batch ${number} belongs to ${standing?.owner ?? 'nobody'}`)
     }
-    headSeenAt = now()
     await carryOut(entry, encoded)
   }
 
@@ -143,7 +127,6 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     if (entry.cancels.length > 0) await cancel(entry)
     await Promise.all(rest.map(rows => insert(entry, rows, 'add')))
     for (const rows of last) await insert(entry, rows, 'add')
-    await assertHead(entry.batch)
     const heights = entry.blocks.map(block => block.height)
     await commit(entry.batch, addHeights(kept, heights))
   }
@@ -170,7 +153,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
 
   /** Rows of blocks that are to go, as they stand; each is sent back once with sign -1 and its own version. */
   async function cancel(entry: JournalEntry): Promise<void> {
-    if (entry.reorg) await copyOrphans(sql, chain, entry)
+    if (entry.reorg) await copyOrphans(sql, chain, entry, fenceOf(slug, partition, entry.batch))
     for (const table of blockTableNames) {
       const rows = await liveRows(table, entry.cancels)
       if (rows.length === 0) continue
@@ -220,7 +203,6 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
       const entry = await readEntry(sql, slug, partition, checkpoint.committed + 1)
       if (!entry) return
       if (entry.owner !== owner && !options.isGone?.(entry.owner) && !(await isAbandoned(entry))) continue
-      headSeenAt = now()
       await settle(entry)
     }
   }

@@ -1,39 +1,43 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { BASE_DATABASE } from '../schema/ddl.ts'
+import type { ChainModule } from '../schema/chain.ts'
+import { BASE_DATABASE, DEDUPLICATION_WINDOW } from '../schema/ddl.ts'
 import type { Sql } from '../schema/ports.ts'
+import { allColumns, blockTables, type TableName } from '../schema/tables.ts'
 import { registerChain } from '../splitter/chain-row.ts'
 import { checkChain } from '../splitter/check.ts'
-import { readEntry, readPublished, writeEntry } from '../splitter/journal.ts'
+import { readEntry, readPublished, versionOf, writeEntry } from '../splitter/journal.ts'
 import { type PreparedBlock, prepareBlock } from '../splitter/prepare.ts'
-import { columnNames, decodeRows, encodeBlocks, encodeStored } from '../splitter/rows.ts'
+import { decodeRows, encodeBlocks, encodeStored, type StoredRow } from '../splitter/rows.ts'
 import { openWriter, type Writer } from '../splitter/writer.ts'
 import { dumpViews, openTestStore, type TestStore } from './harness.ts'
 import { type PaperBlock, paperBlocks, paperChain, paperHash } from './paper-chain.ts'
 
-const chain = paperChain()
 let world: TestStore
 let sql: Sql
+/** Every test has a chain of its own, so that none sees what another left. */
+let chain: ChainModule<PaperBlock>
+let slug: string
+let chains = 0
 
 beforeAll(async () => {
   world = await openTestStore()
   sql = world.sql
 })
 afterAll(() => world?.close())
+beforeEach(() => useChain(`paper-${++chains}`))
 
-/** Every test begins with an empty store; deduplication windows are emptied with the tables. */
-beforeEach(async () => {
-  const tables = await sql.rows<{ name: string }>(
-    `SELECT name FROM system.tables WHERE database = '${BASE_DATABASE}' AND engine LIKE '%MergeTree' AND name != 'migrations'`,
-  )
-  for (const { name } of tables) await sql.command(`TRUNCATE TABLE ${BASE_DATABASE}.${name}`)
+async function useChain(name: string): Promise<void> {
+  chain = paperChain(name)
+  slug = name
   await registerChain(sql, chain.definition)
-})
+}
 
-function prepare(blocks: readonly PaperBlock[]): PreparedBlock[] {
+function prepare(blocks: readonly PaperBlock[], on = chain): PreparedBlock[] {
   return blocks.map(raw =>
-    prepareBlock(chain, raw, raw.height === 0 ? null : paperHash(raw.height - 1, raw.parentFork)),
+    prepareBlock(on, raw, raw.height === 0 ? null : paperHash(raw.height - 1, raw.parentFork)),
   )
 }
 
@@ -50,9 +54,10 @@ async function expectSound(): Promise<void> {
 
 async function counts(): Promise<Record<string, number>> {
   const [row] = await sql.rows<Record<string, string>>(
-    `SELECT (SELECT count() FROM blocks) AS blocks, (SELECT count() FROM transactions) AS transactions,
-      (SELECT count() FROM effects) AS effects, (SELECT count() FROM address_effects) AS address_effects,
-      (SELECT count() FROM hashes) AS hashes, (SELECT count() FROM raw_blocks) AS raw_blocks`,
+    `SELECT ${['blocks', 'transactions', 'effects', 'address_effects', 'hashes', 'raw_blocks']
+      .map(name => `(SELECT count() FROM ${name} WHERE chain = {slug:String}) AS ${name}`)
+      .join(', ')}`,
+    { slug },
   )
   return Object.fromEntries(Object.entries(row ?? {}).map(([name, value]) => [name, Number(value)]))
 }
@@ -66,102 +71,106 @@ const TEN_BLOCKS = {
   raw_blocks: 10,
 }
 
+/** Rows of a statement about the test's own chain. */
+function select(statement: string): Promise<Record<string, unknown>[]> {
+  return sql.rows(statement, { slug })
+}
+
+function insertRows(table: TableName, bytes: Uint8Array, token: string): Promise<void> {
+  return sql.insert(
+    { table: `${BASE_DATABASE}.${table}`, columns: allColumns(blockTables[table]), bytes },
+    { token },
+  )
+}
+
+function transactionRows(blocks: readonly PreparedBlock[], version = 7n): StoredRow[] {
+  const encoded = encodeBlocks(blocks, version).find(rows => rows.table === 'transactions')
+  return decodeRows('transactions', encoded!.chunks[0]!)
+}
+
+function insertTransactions(rows: readonly StoredRow[], token: string): Promise<void> {
+  return insertRows('transactions', encodeStored('transactions', rows).chunks[0]!, `${slug}:${token}`)
+}
+
+const negative = (rows: readonly StoredRow[]) => rows.map(row => ({ ...row, sign: -1 as const }))
+
+async function withWindow(table: string, size: number, run: () => Promise<void>): Promise<void> {
+  const set = (window: number) =>
+    sql.command(
+      `ALTER TABLE ${BASE_DATABASE}.${table} MODIFY SETTING non_replicated_deduplication_window = ${window}`,
+    )
+  await set(size)
+  await run().finally(() => set(DEDUPLICATION_WINDOW))
+}
+
 describe('on the engine', () => {
   test('a cancellation that arrives before its row leaves nothing', async () => {
-    const [rows] = encodeBlocks(prepare(paperBlocks(0, 0)), 7n).filter(
-      encoded => encoded.table === 'transactions',
-    )
-    const added = decodeRows('transactions', rows!.chunks[0]!)
-    const cancelled = encodeStored(
-      'transactions',
-      added.map(row => ({ ...row, sign: -1 as const })),
-    )
-    await sql.insert(`${BASE_DATABASE}.transactions`, columnNames('transactions'), cancelled.chunks[0]!, {
-      token: 'late-1',
-    })
-    await sql.insert(`${BASE_DATABASE}.transactions`, columnNames('transactions'), rows!.chunks[0]!, {
-      token: 'late-2',
-    })
-    for (const final of ['before', 'after']) {
-      const [left] = await sql.rows<{ rows: string; signed: string }>(
-        `SELECT count() AS rows, (SELECT sum(sign) FROM ${BASE_DATABASE}.transactions) AS signed FROM ${BASE_DATABASE}.transactions FINAL`,
-      )
-      expect([final, left]).toEqual([final, { rows: '0', signed: '0' }])
-      await sql.command(`OPTIMIZE TABLE ${BASE_DATABASE}.transactions FINAL`)
+    const rows = transactionRows(prepare(paperBlocks(0, 0)))
+    await insertTransactions(negative(rows), 'late-1')
+    await insertTransactions(rows, 'late-2')
+    for (const merged of [false, true]) {
+      if (merged) await sql.command(`OPTIMIZE TABLE ${BASE_DATABASE}.transactions FINAL`)
+      expect(
+        await select(
+          `SELECT count() AS rows FROM ${BASE_DATABASE}.transactions FINAL WHERE chain = {slug:String}`,
+        ),
+      ).toEqual([{ rows: '0' }])
+      expect(
+        await select(
+          `SELECT sum(sign) AS signs FROM ${BASE_DATABASE}.transactions WHERE chain = {slug:String}`,
+        ),
+      ).toEqual([{ signs: '0' }])
     }
   })
 
   test('a row and its replacement in one insert, in either order: the replacement stands', async () => {
-    const [rows] = encodeBlocks(prepare(paperBlocks(0, 0)), 7n).filter(
-      encoded => encoded.table === 'transactions',
-    )
-    const old = decodeRows('transactions', rows!.chunks[0]!)
-    const insert = (list: typeof old, token: string) =>
-      sql.insert(
-        `${BASE_DATABASE}.transactions`,
-        columnNames('transactions'),
-        encodeStored('transactions', list).chunks[0]!,
-        { token },
-      )
-    await insert(old, 'update-1')
-    const negative = old.map(row => ({ ...row, sign: -1 as const }))
-    const replacement = old.map(row => ({ ...row, version: 8n, fee: 99n }))
-    await insert([...replacement, ...negative], 'update-2')
-    await sql.command(`OPTIMIZE TABLE ${BASE_DATABASE}.transactions FINAL`)
-    const left = await sql.rows(
-      `SELECT fee, version, count() AS rows FROM ${BASE_DATABASE}.transactions FINAL GROUP BY fee, version`,
-    )
-    expect(left).toEqual([{ fee: '99', version: '8', rows: '5' }])
+    for (const first of ['old', 'new']) {
+      await useChain(`${slug}-${first}`)
+      const old = transactionRows(prepare(paperBlocks(0, 0)))
+      const replacement = old.map(row => ({ ...row, version: 8n, fee: 99n }))
+      await insertTransactions(old, 'update-1')
+      const both = first === 'old' ? [...negative(old), ...replacement] : [...replacement, ...negative(old)]
+      await insertTransactions(both, 'update-2')
+      await sql.command(`OPTIMIZE TABLE ${BASE_DATABASE}.transactions FINAL`)
+      expect(
+        await select(
+          `SELECT fee, version, count() AS rows FROM ${BASE_DATABASE}.transactions FINAL WHERE chain = {slug:String} GROUP BY fee, version`,
+        ),
+      ).toEqual([{ fee: '99', version: '8', rows: '5' }])
+    }
   })
 
   test('the same batch sent again, wholly or in part, is stored once, in views too', async () => {
     const writer = await open()
     const add = prepare(paperBlocks(0, 9))
     await writer.write({ add })
-    const before = await dumpViews(world.sql, 'paper')
-    const entry = (await readEntry(sql, 'paper', 0, 1))!
-    for (const rows of encodeBlocks(add, 1n << 10n)) {
-      const token = `paper:0:1:add:${rows.table}:0`
-      await sql.insert(`${BASE_DATABASE}.${rows.table}`, columnNames(rows.table), rows.chunks[0]!, { token })
+    const before = await dumpViews(world.sql, slug)
+    for (const rows of encodeBlocks(add, versionOf(1, 0))) {
+      await insertRows(rows.table, rows.chunks[0]!, `${slug}:0:1:add:${rows.table}:0`)
     }
-    await writeEntry(sql, entry, 1)
-    expect(await dumpViews(world.sql, 'paper')).toEqual(before)
+    await writeEntry(sql, (await readEntry(sql, slug, 0, 1))!, 1)
+    expect(await dumpViews(world.sql, slug)).toEqual(before)
     expect(await counts()).toEqual(TEN_BLOCKS)
     await expectSound()
   })
 
-  test('a token that the window has forgotten is accepted again: the fence is what holds', async () => {
-    const writer = await open()
-    await writer.write({ add: prepare(paperBlocks(0, 9)) })
-    await sql.command(
-      `ALTER TABLE ${BASE_DATABASE}.transactions MODIFY SETTING non_replicated_deduplication_window = 3`,
-    )
-    for (let at = 0; at < 5; at++) {
-      const [rows] = encodeBlocks(
-        prepare(paperBlocks(100 + at, 100 + at)).map(block => ({
-          ...block,
-          shared: { ...block.shared, chain: 'other' },
-        })),
-        1n,
-      ).filter(encoded => encoded.table === 'transactions')
-      await sql.insert(`${BASE_DATABASE}.transactions`, columnNames('transactions'), rows!.chunks[0]!, {
-        token: `other:${at}`,
-      })
-    }
-    const [again] = encodeBlocks(prepare(paperBlocks(0, 9)), 1n << 10n).filter(
-      rows => rows.table === 'transactions',
-    )
-    await sql.insert(`${BASE_DATABASE}.transactions`, columnNames('transactions'), again!.chunks[0]!, {
-      token: 'paper:0:1:add:transactions:0',
+  test('a token that the window has forgotten is accepted again, and `check` says so', async () => {
+    await (await open()).write({ add: prepare(paperBlocks(0, 9)) })
+    await withWindow('transactions', 3, async () => {
+      for (let at = 0; at < 5; at++) {
+        const other = paperChain('forgetful')
+        await insertTransactions(transactionRows(prepare(paperBlocks(at, at), other)), `other:${at}`)
+      }
+      const again = encodeBlocks(prepare(paperBlocks(0, 9)), versionOf(1, 0)).find(
+        rows => rows.table === 'transactions',
+      )
+      await insertRows('transactions', again!.chunks[0]!, `${slug}:0:1:add:transactions:0`)
     })
-    const [doubled] = await sql.rows<{ rows: string }>(
-      `SELECT sum(sign) AS rows FROM ${BASE_DATABASE}.transactions WHERE chain = 'paper'`,
-    )
-    expect(doubled).toEqual({ rows: '100' })
-    expect((await checkChain({ sql, chain })).differences.map(found => found.table)).toContain('transactions')
-    await sql.command(
-      `ALTER TABLE ${BASE_DATABASE}.transactions MODIFY SETTING non_replicated_deduplication_window = 100000`,
-    )
+    expect(
+      await select(`SELECT sum(sign) AS rows FROM ${BASE_DATABASE}.transactions WHERE chain = {slug:String}`),
+    ).toEqual([{ rows: '100' }])
+    const { differences } = await checkChain({ sql, chain })
+    expect(differences.map(found => found.table)).toContain('transactions')
   })
 
   test('of two writers that race for a batch one owns it, every time', async () => {
@@ -175,6 +184,28 @@ describe('on the engine', () => {
     }
     expect((await counts()).blocks).toBe(40)
     await expectSound()
+  })
+
+  test('a large insert under a fence is one block, and the closed fence lets nothing in', async () => {
+    const rows = transactionRows(prepare(paperBlocks(0, 399, 0, 0, 1_000)))
+    expect(rows.length).toBe(400_000)
+    const encoded = encodeStored('transactions', rows)
+    expect(encoded.chunks.length).toBe(1)
+    const columns = allColumns(blockTables.transactions)
+    const insert = (closed: number) =>
+      sql.insert(
+        { table: `${BASE_DATABASE}.transactions`, columns, bytes: encoded.chunks[0]! },
+        {
+          token: `${slug}:large:${closed}`,
+          fence: { expression: 'SELECT {closed:UInt8}', params: { closed } },
+        },
+      )
+    await insert(0)
+    const parts = `SELECT count() AS parts, sum(rows) AS rows FROM system.parts
+      WHERE table = 'transactions' AND active AND partition LIKE concat('%', {slug:String}, '%')`
+    expect(await select(parts)).toEqual([{ parts: '1', rows: '400000' }])
+    await expect(insert(1)).rejects.toMatchObject({ code: 'FENCED' })
+    expect(await select(parts)).toEqual([{ parts: '1', rows: '400000' }])
   })
 })
 
@@ -199,14 +230,17 @@ describe('whole blocks', () => {
   test('balances stand for the published blocks while a batch is open', async () => {
     const writer = await open()
     await writer.write({ add: prepare(paperBlocks(0, 4)) })
-    const balances = () => sql.rows(`SELECT address, amount, height, complete FROM balances ORDER BY address`)
+    const balances = () =>
+      select(
+        `SELECT address, amount, height, complete FROM balances WHERE chain = {slug:String} ORDER BY address`,
+      )
     const before = await balances()
     const during: unknown[] = []
     const watched: Sql = {
       ...sql,
-      async insert(table, ...rest) {
-        await sql.insert(table, ...rest)
-        if (table.endsWith('.effects')) during.push(await balances())
+      async insert(rows, options) {
+        await sql.insert(rows, options)
+        if (rows.table.endsWith('.effects')) during.push(await balances())
       },
     }
     await (await open({ sql: watched })).write({ add: prepare(paperBlocks(5, 9)) })
@@ -218,16 +252,24 @@ describe('whole blocks', () => {
     const writer = await open()
     await writer.write({ add: prepare(paperBlocks(0, 9)) })
     await writer.write({ add: prepare(paperBlocks(8, 10, 1, 0)), cancel: [8, 9], reorg: true })
-    expect(await readPublished(sql, 'paper')).toEqual([[0, 10]])
-    expect(await sql.rows('SELECT height, hash FROM blocks WHERE height >= 8 ORDER BY height')).toEqual(
+    expect(await readPublished(sql, slug)).toEqual([[0, 10]])
+    expect(
+      await select(
+        `SELECT height, hash FROM blocks WHERE chain = {slug:String} AND height >= 8 ORDER BY height`,
+      ),
+    ).toEqual(
       [8, 9, 10].map(height => ({ height: String(height), hash: paperHash(height, 1).toString('hex') })),
     )
-    expect(await sql.rows('SELECT height, hash FROM orphaned_blocks ORDER BY height')).toEqual(
-      [8, 9].map(height => ({ height: String(height), hash: paperHash(height, 0).toString('hex') })),
-    )
-    expect(await sql.rows('SELECT count() AS rows FROM orphaned_transactions')).toEqual([{ rows: '10' }])
     expect(
-      await sql.rows('SELECT depth, old_hash, new_hash, common_ancestor, transactions FROM reorgs'),
+      await select(`SELECT height, hash FROM orphaned_blocks WHERE chain = {slug:String} ORDER BY height`),
+    ).toEqual([8, 9].map(height => ({ height: String(height), hash: paperHash(height, 0).toString('hex') })))
+    expect(
+      await select(`SELECT count() AS rows FROM orphaned_transactions WHERE chain = {slug:String}`),
+    ).toEqual([{ rows: '10' }])
+    expect(
+      await select(
+        `SELECT depth, old_hash, new_hash, common_ancestor, transactions FROM reorgs WHERE chain = {slug:String}`,
+      ),
     ).toEqual([
       {
         depth: 2,
@@ -243,15 +285,15 @@ describe('whole blocks', () => {
   test('there and back again: add, cancel, add, cancel leave what was there at first', async () => {
     const writer = await open()
     await writer.write({ add: prepare(paperBlocks(0, 9)) })
-    const before = await dumpViews(world.sql, 'paper')
+    const before = await dumpViews(world.sql, slug)
     for (let round = 1; round <= 3; round++) {
       await writer.write({ add: prepare(paperBlocks(5, 9, round, 0)), cancel: [5, 6, 7, 8, 9], reorg: true })
       await writer.write({ add: prepare(paperBlocks(5, 9)), cancel: [5, 6, 7, 8, 9], reorg: true })
     }
-    expect(await dumpViews(world.sql, 'paper')).toEqual(before)
+    expect(await dumpViews(world.sql, slug)).toEqual(before)
     await sql.command(`OPTIMIZE TABLE ${BASE_DATABASE}.effects FINAL`)
     await sql.command(`OPTIMIZE TABLE ${BASE_DATABASE}.balance_sums FINAL`)
-    expect(await dumpViews(world.sql, 'paper')).toEqual(before)
+    expect(await dumpViews(world.sql, slug)).toEqual(before)
     await expectSound()
   })
 
@@ -259,8 +301,8 @@ describe('whole blocks', () => {
     const writer = await open()
     await writer.write({ add: prepare(paperBlocks(0, 9)) })
     await writer.write({ add: [], cancel: [7, 8, 9], reorg: true })
-    expect(await readPublished(sql, 'paper')).toEqual([[0, 6]])
-    expect(await sql.rows('SELECT height, time FROM checkpoints')).toEqual([
+    expect(await readPublished(sql, slug)).toEqual([[0, 6]])
+    expect(await select(`SELECT height, time FROM checkpoints WHERE chain = {slug:String}`)).toEqual([
       { height: '6', time: '2023-11-14 22:13:26' },
     ])
     await expectSound()
@@ -274,7 +316,7 @@ describe('whole blocks', () => {
     await writeEntry(
       sql,
       {
-        chain: 'paper',
+        chain: slug,
         partition: 0,
         batch: 2,
         owner: 'gone',
@@ -292,9 +334,7 @@ describe('whole blocks', () => {
       1,
     )
     for (const rows of encoded.slice(0, 3)) {
-      await sql.insert(`${BASE_DATABASE}.${rows.table}`, columnNames(rows.table), rows.chunks[0]!, {
-        token: `paper:0:2:add:${rows.table}:0`,
-      })
+      await insertRows(rows.table, rows.chunks[0]!, `${slug}:0:2:add:${rows.table}:0`)
     }
     const second = await open({ isGone: owner => owner === 'gone' })
     expect(second.published()).toEqual([[0, 4]])
@@ -306,6 +346,7 @@ describe('whole blocks', () => {
 })
 
 interface Plan {
+  chain: string
   from: number
   to: number
   fork: number
@@ -338,75 +379,23 @@ function startChild(owner: string, plan: Plan, signal: NodeJS.Signals | null, at
   }
 }
 
-const GROW: Plan = { from: 5, to: 9, fork: 0, parentFork: 0, cancel: [], reorg: false }
-const REORG: Plan = { from: 3, to: 6, fork: 1, parentFork: 0, cancel: [3, 4], reorg: true }
+const GROW = { from: 5, to: 9, fork: 0, parentFork: 0, cancel: [], reorg: false }
+const REORG = { from: 3, to: 6, fork: 1, parentFork: 0, cancel: [3, 4], reorg: true }
 
-describe('a writer that dies or sleeps', () => {
-  for (const [name, plan] of [
-    ['adding blocks', GROW],
-    ['replacing blocks', REORG],
-  ] as const) {
-    test(`kill -9 before any of its inserts, ${name}: the next writer makes it whole`, async () => {
-      const inserts = await undisturbed(plan)
-      const expected = await dumpViews(world.sql, 'paper')
-      for (let at = 1; at <= inserts; at++) {
-        await emptyAndStart()
-        const child = startChild(`child:${at}`, plan, 'SIGKILL', at)
-        await child.ended
-        const next = await open({ isGone: () => true })
-        // Without an archived copy nothing of the batch stands, and it is written as if for the first time.
-        if (!next.published().some(([, to]) => to === plan.to)) await writePlan(next, plan)
-        expect([at, await dumpViews(world.sql, 'paper')]).toEqual([at, expected])
-        await expectSound()
-      }
-    })
-  }
-
-  test('SIGSTOP between two inserts, taken over, more than a window of other batches, SIGCONT: nothing doubles', async () => {
-    await emptyAndStart()
-    await sql.command(
-      `ALTER TABLE ${BASE_DATABASE}.effects MODIFY SETTING non_replicated_deduplication_window = 20`,
-    )
-    const sleeper = startChild('sleeper', GROW, 'SIGSTOP', 5)
-    await stopped(sleeper)
-    const next = await open()
-    expect(next.published()).toEqual([[0, 9]])
-    const expected = await dumpViews(world.sql, 'paper')
-    const other = paperChain('other')
-    const flood = await openWriter({ sql, chain: other, owner: 'flood' })
-    for (let at = 0; at < 25; at++) {
-      await flood.write({ add: [prepareBlock(other, paperBlocks(at, at)[0]!, null)] })
-    }
-    // The writer looks again after five seconds without a sight of its entry.
-    await new Promise(resolve => setTimeout(resolve, 5_500))
-    sleeper.process.kill('SIGCONT')
-    await sleeper.ended
-    expect(sleeper.output()).toMatch(/^FENCED/)
-    expect(await dumpViews(world.sql, 'paper')).toEqual(expected)
-    await expectSound()
-    await sql.command(
-      `ALTER TABLE ${BASE_DATABASE}.effects MODIFY SETTING non_replicated_deduplication_window = 100000`,
-    )
-  })
-})
-
-async function emptyAndStart(): Promise<void> {
-  const tables = await sql.rows<{ name: string }>(
-    `SELECT name FROM system.tables WHERE database = '${BASE_DATABASE}' AND engine LIKE '%MergeTree'
-      AND name NOT IN ('migrations', 'chains')`,
-  )
-  for (const { name } of tables) await sql.command(`TRUNCATE TABLE ${BASE_DATABASE}.${name}`)
+/** A chain of five blocks, on which the plan is to be carried out. */
+async function startPlan(name: string, plan: Omit<Plan, 'chain'>): Promise<Plan> {
+  await useChain(name)
   await (await open()).write({ add: prepare(paperBlocks(0, 4)) })
+  return { ...plan, chain: name }
 }
 
-function writePlan(writer: Writer, plan: Plan): Promise<void> {
+async function writePlan(writer: Writer, plan: Plan): Promise<void> {
   const add = prepare(paperBlocks(plan.from, plan.to, plan.fork, plan.parentFork))
-  return writer.write({ add, cancel: plan.cancel, reorg: plan.reorg })
+  await writer.write({ add, cancel: plan.cancel, reorg: plan.reorg })
 }
 
 /** The same without a disturbance. @returns how many inserts it takes. */
 async function undisturbed(plan: Plan): Promise<number> {
-  await emptyAndStart()
   let inserts = 0
   const counted: Sql = {
     ...sql,
@@ -420,7 +409,6 @@ async function undisturbed(plan: Plan): Promise<number> {
 }
 
 async function stopped(child: Child): Promise<void> {
-  const { readFile } = await import('node:fs/promises')
   for (let waited = 0; waited < 20_000; waited += 50) {
     const status = await readFile(`/proc/${child.process.pid}/stat`, 'utf8').catch(() => '')
     if (/\) T /.test(status)) return
@@ -428,3 +416,46 @@ async function stopped(child: Child): Promise<void> {
   }
   throw new Error('the child did not stop')
 }
+
+describe('a writer that dies or sleeps', () => {
+  for (const [name, steps] of [
+    ['adding blocks', GROW],
+    ['replacing blocks', REORG],
+  ] as const) {
+    test(`kill -9 before any of its inserts, ${name}: the next writer makes it whole`, async () => {
+      const base = slug
+      const inserts = await undisturbed(
+        await startPlan(`${base}-undisturbed`, { ...steps, cancel: [...steps.cancel] }),
+      )
+      const expected = await dumpViews(world.sql, slug)
+      for (let at = 1; at <= inserts; at++) {
+        const plan = await startPlan(`${base}-${at}`, { ...steps, cancel: [...steps.cancel] })
+        await startChild(`child:${at}`, plan, 'SIGKILL', at).ended
+        const next = await open({ isGone: () => true })
+        // Without an archived copy nothing of the batch stands, and it is written as if for the first time.
+        if (!next.published().some(([, to]) => to === plan.to)) await writePlan(next, plan)
+        expect([at, await dumpViews(world.sql, slug)]).toEqual([at, expected])
+        await expectSound()
+      }
+    }, 300_000)
+  }
+
+  test('SIGSTOP before an insert, taken over, more than a window of other batches, SIGCONT: nothing doubles', async () => {
+    const plan = await startPlan(`${slug}-sleeper`, { ...GROW, cancel: [] })
+    await withWindow('effects', 20, async () => {
+      const sleeper = startChild('sleeper', plan, 'SIGSTOP', 5)
+      await stopped(sleeper)
+      const next = await open()
+      expect(next.published()).toEqual([[0, 9]])
+      const expected = await dumpViews(world.sql, slug)
+      const other = paperChain('flood')
+      const flood = await openWriter({ sql, chain: other, owner: 'flood' })
+      for (let at = 0; at < 25; at++) await flood.write({ add: prepare(paperBlocks(at, at), other) })
+      sleeper.process.kill('SIGCONT')
+      await sleeper.ended
+      expect(sleeper.output()).toMatch(/^FENCED/)
+      expect(await dumpViews(world.sql, slug)).toEqual(expected)
+      await expectSound()
+    })
+  })
+})

@@ -11,7 +11,15 @@ import { paperBlocks, paperChain, paperHash } from './paper-chain.ts'
 const [address, owner, plan, signal, at] = JSON.parse(process.argv[2] ?? '[]') as [
   Parameters<typeof createSql>[0],
   string,
-  { from: number; to: number; fork: number; parentFork: number; cancel: number[]; reorg: boolean },
+  {
+    chain: string
+    from: number
+    to: number
+    fork: number
+    parentFork: number
+    cancel: number[]
+    reorg: boolean
+  },
   NodeJS.Signals | null,
   number,
 ]
@@ -27,7 +35,7 @@ const watched: Sql = {
   },
 }
 
-const chain = paperChain()
+const chain = paperChain(plan.chain)
 try {
   const writer = await openWriter({ sql: watched, chain, owner, takeOverMs: 200 })
   const add = paperBlocks(plan.from, plan.to, plan.fork, plan.parentFork).map((raw, index) =>

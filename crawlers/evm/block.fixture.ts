@@ -1,7 +1,15 @@
 import { bloomOf, orBlooms } from './bloom.ts'
 import { keccak256 } from './hash.ts'
 import { headerHash, unclesHash } from './header.ts'
-import type { CallFrame, EvmHeader, EvmLog, EvmRaw, EvmReceipt, EvmTransaction, EvmWithdrawal } from './raw.ts'
+import type {
+  CallFrame,
+  EvmHeader,
+  EvmLog,
+  EvmRaw,
+  EvmReceipt,
+  EvmTransaction,
+  EvmWithdrawal,
+} from './raw.ts'
 import { encodeReceipt } from './receipt.ts'
 import { encodeRlp } from './rlp.ts'
 import { placeFrames, type UnplacedFrame } from './traces.ts'
@@ -54,7 +62,10 @@ export function madeTransaction(given: Partial<EvmTransaction> = {}): EvmTransac
   return given.hash === undefined ? { ...tx, hash: keccak256(encodeTransaction(tx)) } : tx
 }
 
-export type MadeReceipt = Partial<Omit<EvmReceipt, 'logs'>> & { gasUsed?: bigint; logs?: Omit<EvmLog, 'index'>[] }
+export type MadeReceipt = Partial<Omit<EvmReceipt, 'logs'>> & {
+  gasUsed?: bigint
+  logs?: Omit<EvmLog, 'index'>[]
+}
 
 export interface Made {
   header?: Partial<EvmHeader>
@@ -155,7 +166,11 @@ export function madeRaw(made: Made = {}): EvmRaw {
 export type MadeFrame = Partial<UnplacedFrame> & Pick<UnplacedFrame, 'depth'>
 
 /** Frames of one transaction; the top one is that of the transaction. */
-export function madeFrames(tx: EvmTransaction, frames: readonly MadeFrame[], top: Partial<UnplacedFrame> = {}): CallFrame[] {
+export function madeFrames(
+  tx: EvmTransaction,
+  frames: readonly MadeFrame[],
+  top: Partial<UnplacedFrame> = {},
+): CallFrame[] {
   const blank: UnplacedFrame = {
     depth: 0,
     type: 'CALL',
@@ -168,5 +183,8 @@ export function madeFrames(tx: EvmTransaction, frames: readonly MadeFrame[], top
     output: Buffer.alloc(0),
     error: null,
   }
-  return placeFrames([{ ...blank, value: tx.value, ...top }, ...frames.map(frame => ({ ...blank, ...frame }))])
+  return placeFrames([
+    { ...blank, value: tx.value, ...top },
+    ...frames.map(frame => ({ ...blank, ...frame })),
+  ])
 }

@@ -1,4 +1,4 @@
-import { encodeRlp as ethersRlp, hexlify, keccak256 as ethersKeccak, toBeArray } from 'ethers'
+import { keccak256 as ethersKeccak, encodeRlp as ethersRlp, hexlify, toBeArray } from 'ethers'
 import { describe, expect, it } from 'vitest'
 import { MalformedAnswerError } from '../../schema/errors.ts'
 import { keccak256 } from './hash.ts'
@@ -36,12 +36,15 @@ const samples: RlpItem[] = [
 ]
 
 describe('RLP', () => {
-  it.each(samples.map((item, at) => [at, item] as const))('sample %i is written as ethers writes it', (_, item) => {
-    const bytes = encodeRlp(item)
-    expect(hexlify(bytes)).toBe(ethersRlp(forEthers(item)))
-    expect(rlpSize(item)).toBe(bytes.length)
-    expect(hexlify(encodeRlp(decodeRlp(bytes)))).toBe(hexlify(bytes))
-  })
+  it.each(samples.map((item, at) => [at, item] as const))(
+    'sample %i is written as ethers writes it',
+    (_, item) => {
+      const bytes = encodeRlp(item)
+      expect(hexlify(bytes)).toBe(ethersRlp(forEthers(item)))
+      expect(rlpSize(item)).toBe(bytes.length)
+      expect(hexlify(encodeRlp(decodeRlp(bytes)))).toBe(hexlify(bytes))
+    },
+  )
 
   it('puts a type byte in front', () => {
     expect(encodeRlp([1n], 2).toString('hex')).toBe('02c101')
@@ -82,13 +85,16 @@ function slowRoot(values: readonly Uint8Array[]): string {
   const node = (left: [string, string][]): Nested => {
     if (left.length === 1) return [compact(left[0]![0], 1), left[0]![1]]
     let shared = 0
-    while (left.every(([path]) => path[shared] !== undefined && path[shared] === left[0]![0][shared])) shared++
+    while (left.every(([path]) => path[shared] !== undefined && path[shared] === left[0]![0][shared]))
+      shared++
     if (shared > 0) {
       const below = left.map(([path, value]): [string, string] => [path.slice(shared), value])
       return [compact(left[0]![0].slice(0, shared), 0), reference(below)]
     }
     const children = '0123456789abcdef'.split('').map((digit): Nested => {
-      const below = left.filter(([path]) => path.startsWith(digit)).map(([path, value]): [string, string] => [path.slice(1), value])
+      const below = left
+        .filter(([path]) => path.startsWith(digit))
+        .map(([path, value]): [string, string] => [path.slice(1), value])
       return below.length === 0 ? '0x' : reference(below)
     })
     return [...children, '0x']
@@ -110,7 +116,9 @@ describe('ordered trie', () => {
   })
 
   it('without values', () => {
-    expect(EMPTY_TRIE_ROOT.toString('hex')).toBe('56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421')
+    expect(EMPTY_TRIE_ROOT.toString('hex')).toBe(
+      '56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421',
+    )
   })
 })
 

@@ -10,13 +10,47 @@ import { decodeTransaction, encodeTransaction, signingHash } from './transaction
 const wallet = new Wallet(`0x${'11'.repeat(32)}`)
 const delegate = new Wallet(`0x${'22'.repeat(32)}`)
 const to = `0x${'ab'.repeat(20)}`
-const accessList = [{ address: `0x${'cd'.repeat(20)}`, storageKeys: [`0x${'01'.repeat(32)}`, `0x${'02'.repeat(32)}`] }]
-const capped = { chainId: 1, nonce: 7, gasLimit: 90_000, maxFeePerGas: 30n, maxPriorityFeePerGas: 2n, to, value: 5n }
+const accessList = [
+  { address: `0x${'cd'.repeat(20)}`, storageKeys: [`0x${'01'.repeat(32)}`, `0x${'02'.repeat(32)}`] },
+]
+const capped = {
+  chainId: 1,
+  nonce: 7,
+  gasLimit: 90_000,
+  maxFeePerGas: 30n,
+  maxPriorityFeePerGas: 2n,
+  to,
+  value: 5n,
+}
 
 const offers: Record<string, TransactionLike> = {
-  'type 0 with a chain': { type: 0, chainId: 1337, nonce: 0, gasPrice: 20n, gasLimit: 21_000, to, value: 10n ** 18n },
-  'type 0 that creates': { type: 0, chainId: 1, nonce: 300, gasPrice: 20n, gasLimit: 21_000, data: `0x${'60'.repeat(200)}` },
-  'type 1': { type: 1, chainId: 1, nonce: 1, gasPrice: 1n << 70n, gasLimit: 50_000, to, accessList, data: '0x00' },
+  'type 0 with a chain': {
+    type: 0,
+    chainId: 1337,
+    nonce: 0,
+    gasPrice: 20n,
+    gasLimit: 21_000,
+    to,
+    value: 10n ** 18n,
+  },
+  'type 0 that creates': {
+    type: 0,
+    chainId: 1,
+    nonce: 300,
+    gasPrice: 20n,
+    gasLimit: 21_000,
+    data: `0x${'60'.repeat(200)}`,
+  },
+  'type 1': {
+    type: 1,
+    chainId: 1,
+    nonce: 1,
+    gasPrice: 1n << 70n,
+    gasLimit: 50_000,
+    to,
+    accessList,
+    data: '0x00',
+  },
   'type 2': { type: 2, ...capped, accessList },
   'type 2 that creates': { type: 2, ...capped, to: null, data: '0x6000' },
   'type 3': { type: 3, ...capped, maxFeePerBlobGas: 9n, blobVersionedHashes: [`0x01${'aa'.repeat(31)}`] },
@@ -72,7 +106,9 @@ describe('transactions as ethers makes them', () => {
 
   it.each([0n, 1n, 127n, 128n, 1n << 40n])('contract made with nonce %i', nonce => {
     const expected = getCreateAddress({ from: wallet.address, nonce })
-    expect(hexlify(createdAddress(Buffer.from(wallet.address.slice(2), 'hex'), nonce))).toBe(expected.toLowerCase())
+    expect(hexlify(createdAddress(Buffer.from(wallet.address.slice(2), 'hex'), nonce))).toBe(
+      expected.toLowerCase(),
+    )
   })
 
   it.each(['', '05c0', '7ec0', '01', '02c0', 'c0', `c9${'80'.repeat(8)}c0`, '80'])('refuses %s', hex => {
@@ -81,13 +117,17 @@ describe('transactions as ethers makes them', () => {
 
   it('refuses a type that it cannot prove', () => {
     const header = Object.fromEntries(
-      ['parentHash', 'sha3Uncles', 'stateRoot', 'transactionsRoot', 'receiptsRoot', 'mixHash', 'hash'].map(name => [
-        name,
-        `0x${'00'.repeat(32)}`,
-      ]),
+      ['parentHash', 'sha3Uncles', 'stateRoot', 'transactionsRoot', 'receiptsRoot', 'mixHash', 'hash'].map(
+        name => [name, `0x${'00'.repeat(32)}`],
+      ),
     )
     const quantities = { difficulty: '0x0', number: '0x1', gasLimit: '0x1', gasUsed: '0x0', timestamp: '0x1' }
-    const bytes = { extraData: '0x', nonce: '0x0000000000000000', logsBloom: `0x${'00'.repeat(256)}`, miner: hexlify(address('1')) }
+    const bytes = {
+      extraData: '0x',
+      nonce: '0x0000000000000000',
+      logsBloom: `0x${'00'.repeat(256)}`,
+      miner: hexlify(address('1')),
+    }
     const block = { ...header, ...quantities, ...bytes, transactions: [{ type: '0x7e' }] }
     expect(() => readBlock(block)).toThrow('expected type 0 to 4, got 126')
   })

@@ -13,45 +13,70 @@ export interface AddressRules {
 }
 
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
+/** Base 58 is reached by way of base 58^5, which goes into a number together with 16 bits of remainder. */
+const CHUNK_DIGITS = 5
+const CHUNK = 58 ** CHUNK_DIGITS
 const BECH32 = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l'
 const BECH32_GENERATORS = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3]
+/** What the five bits that leave the checksum's register put into it. */
+const BECH32_FEEDBACK = Int32Array.from({ length: 32 }, (_, top) =>
+  BECH32_GENERATORS.reduce((sum, generator, bit) => ((top >> bit) & 1 ? sum ^ generator : sum), 0),
+)
+const BECH32_CHECKSUM_GROUPS = 6
 /** Final constants: BIP-173 for witness version 0, BIP-350 for all others. */
 const BECH32_CONSTANT = 1
 const BECH32M_CONSTANT = 0x2bc830a3
 
-function formatBase58(bytes: Uint8Array): string {
-  const digits: number[] = []
-  for (const byte of bytes) {
-    let carry = byte
-    for (let at = 0; at < digits.length; at++) {
-      carry += digits[at]! * 256
-      digits[at] = carry % 58
-      carry = Math.floor(carry / 58)
-    }
-    for (; carry > 0; carry = Math.floor(carry / 58)) digits.push(carry % 58)
+/** Five base-58 digits of a chunk. */
+function chunkText(chunk: number): string {
+  let [text, rest] = ['', chunk]
+  for (let at = 0; at < CHUNK_DIGITS; at++) {
+    text = BASE58[rest % 58] + text
+    rest = Math.floor(rest / 58)
   }
+  return text
+}
+
+/** Divides a big-endian number of 16-bit limbs by a chunk in place; returns the remainder. */
+function divideLimbs(limbs: Uint16Array): number {
+  let remainder = 0
+  for (let at = 0; at < limbs.length; at++) {
+    const value = remainder * 0x1_0000 + limbs[at]!
+    const quotient = Math.floor(value / CHUNK)
+    limbs[at] = quotient
+    remainder = value - quotient * CHUNK
+  }
+  return remainder
+}
+
+function formatBase58(bytes: Uint8Array): string {
+  const limbs = new Uint16Array(Math.ceil(bytes.length / 2))
+  const shift = bytes.length % 2
+  for (let at = 0; at < bytes.length; at++) {
+    limbs[(at + shift) >> 1] = (limbs[(at + shift) >> 1]! << 8) | bytes[at]!
+  }
+  let text = ''
+  while (limbs.some(limb => limb !== 0)) text = chunkText(divideLimbs(limbs)) + text
   const leadingZeros = bytes.findIndex(byte => byte !== 0)
   const ones = BASE58[0]!.repeat(leadingZeros < 0 ? bytes.length : leadingZeros)
-  return (
-    ones +
-    digits
-      .reverse()
-      .map(digit => BASE58[digit])
-      .join('')
-  )
+  return ones + text.replace(/^1+/, '')
 }
 
 /** Base58Check: version byte, hash, and the first 4 bytes of their double SHA-256. */
 export function formatBase58Check(version: number, hash: Uint8Array): string {
-  const payload = Buffer.concat([Buffer.of(version), hash])
-  return formatBase58(Buffer.concat([payload, doubleSha256(payload).subarray(0, 4)]))
+  const bytes = Buffer.allocUnsafe(1 + hash.length + 4)
+  bytes[0] = version
+  bytes.set(hash, 1)
+  const payload = bytes.subarray(0, 1 + hash.length)
+  doubleSha256(payload).copy(bytes, payload.length, 0, 4)
+  return formatBase58(bytes)
 }
 
-/** Bits in groups of five, zeros at the end (BIP-173). */
-function fiveBitGroups(bytes: Uint8Array): number[] {
-  const groups: number[] = []
+/** Witness version and program in groups of five bits, zeros at the end (BIP-173). */
+function witnessGroups(version: number, program: Uint8Array): number[] {
+  const groups = [version]
   let [pending, bits] = [0, 0]
-  for (const byte of bytes) {
+  for (const byte of program) {
     pending = ((pending << 8) | byte) & 0xfff
     for (bits += 8; bits >= 5; ) {
       bits -= 5
@@ -62,25 +87,30 @@ function fiveBitGroups(bytes: Uint8Array): number[] {
   return groups
 }
 
-function bech32Checksum(values: readonly number[], constant: number): number[] {
-  let sum = 1
-  for (const value of [...values, 0, 0, 0, 0, 0, 0]) {
-    const top = sum >>> 25
-    sum = ((sum & 0x1ffffff) << 5) ^ value
-    for (const [bit, generator] of BECH32_GENERATORS.entries()) if ((top >> bit) & 1) sum ^= generator
-  }
-  sum ^= constant
-  return [25, 20, 15, 10, 5, 0].map(shift => (sum >>> shift) & 31)
+/** One step of the checksum's register of 30 bits. */
+function feed(register: number, group: number): number {
+  return ((register & 0x1ffffff) << 5) ^ group ^ BECH32_FEEDBACK[register >>> 25]!
+}
+
+function feedPrefix(prefix: string): number {
+  let register = 1
+  for (let at = 0; at < prefix.length; at++) register = feed(register, prefix.charCodeAt(at) >> 5)
+  register = feed(register, 0)
+  for (let at = 0; at < prefix.length; at++) register = feed(register, prefix.charCodeAt(at) & 31)
+  return register
 }
 
 /** A witness program's address (BIP-173, BIP-350). */
 export function formatBech32(prefix: string, version: number, program: Uint8Array): string {
-  const letters = [...prefix].map(letter => letter.charCodeAt(0))
-  const expanded = [...letters.map(code => code >> 5), 0, ...letters.map(code => code & 31)]
-  const data = [version, ...fiveBitGroups(program)]
-  const constant = version === 0 ? BECH32_CONSTANT : BECH32M_CONSTANT
-  const checksum = bech32Checksum([...expanded, ...data], constant)
-  return `${prefix}1${[...data, ...checksum].map(group => BECH32[group]).join('')}`
+  let [register, text] = [feedPrefix(prefix), `${prefix}1`]
+  for (const group of witnessGroups(version, program)) {
+    register = feed(register, group)
+    text += BECH32[group]
+  }
+  for (let at = 0; at < BECH32_CHECKSUM_GROUPS; at++) register = feed(register, 0)
+  register ^= version === 0 ? BECH32_CONSTANT : BECH32M_CONSTANT
+  for (let at = BECH32_CHECKSUM_GROUPS - 1; at >= 0; at--) text += BECH32[(register >>> (5 * at)) & 31]
+  return text
 }
 
 /** A script's address; `script:<sha256>` where there is none, so that a bare key is not taken for its hash. */

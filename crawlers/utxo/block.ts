@@ -78,7 +78,7 @@ const PARENT_FORMAT: TransactionFormat = { segwit: true, mweb: false }
 function readAuxPow(reader: ByteReader): AuxPow {
   const coinbase = readTransaction(reader, PARENT_FORMAT)
   // The parent block's hash, which nodes never check: the parent header is there itself.
-  reader.take(32)
+  reader.skip(32)
   const readHash = () => reader.take(32)
   const coinbaseBranch = reader.list(32, 'hashes of the coinbase branch', readHash)
   const coinbaseIndex = reader.int32()
@@ -94,7 +94,9 @@ function readExtension(reader: ByteReader, transactions: readonly Transaction[])
   if (present > 1) throw reader.malformed(`expected 0 or 1 before the extension block, got ${present}`)
   if (present === 0) return 0
   if (reader.remaining === 0) throw reader.malformed('the announced extension block is missing')
-  return reader.take(reader.remaining).length
+  const size = reader.remaining
+  reader.skip(size)
+  return size
 }
 
 function inSection<T>(section: BlockSection, read: () => T): T {

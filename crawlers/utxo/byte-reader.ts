@@ -4,13 +4,16 @@ const EMPTY = Buffer.alloc(0)
 
 /** Reads Bitcoin's serialisation. What it hands out are views of the bytes, not copies. */
 export class ByteReader {
-  at = 0
+  at: number
   readonly bytes: Buffer
   private readonly what: string
 
   /** `what` is read names the bytes in error messages. */
-  constructor(bytes: Uint8Array, what: string) {
-    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  constructor(bytes: Uint8Array, what: string, at = 0) {
+    this.at = at
+    this.bytes = Buffer.isBuffer(bytes)
+      ? bytes
+      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.what = what
   }
 
@@ -66,6 +69,10 @@ export class ByteReader {
       throw this.malformed(`${count} ${items} do not fit the ${this.remaining} bytes that are left`)
     }
     return count
+  }
+
+  skip(size: number): void {
+    this.advance(size)
   }
 
   take(size: number): Buffer {

@@ -21,7 +21,7 @@ function provenOutputs(txid: string, bytes: Buffer, format: TransactionFormat): 
     const output = outputs[index]
     if (!output)
       throw new MalformedAnswerError(`transaction ${txid}: the node's bytes have no output ${index}`)
-    return { ...output, source: 'transaction', transaction: bytes }
+    return { amount: output.amount, script: output.script, source: 'transaction', transaction: bytes }
   }
 }
 

@@ -37,7 +37,7 @@ export function transactionPlaces(hashes: readonly Buffer[]): Places {
 
 /** Place of the transaction of this block that an input spends from; undefined when it is of another block. */
 function placeOf(input: TransactionInput, places: Places): number | undefined {
-  return places.get(key(input.previousHash))
+  return places.get(input.previousKey)
 }
 
 /** The outputs that a block's inputs spend from earlier transactions of the same block; null for all others. */
@@ -49,7 +49,7 @@ export function spentInBlock(block: Block): (SpentOutput | null)[] {
       // Only what stands before can be spent: the first transaction was cut off, so this one's place is at + 1.
       const previous = place !== undefined && place <= at ? block.transactions[place] : undefined
       const output = previous?.outputs[input.previousIndex]
-      return output ? { ...output, source: 'block' as const } : null
+      return output ? { amount: output.amount, script: output.script, source: 'block' as const } : null
     }),
   )
 }

@@ -1,5 +1,4 @@
-import type { BlockRows } from '../../schema/block.ts'
-import { NATIVE_ASSET, type SplitBlock, SYNTHETIC_ADDRESS } from '../../schema/block.ts'
+import { type BlockRows, type EffectKind, NATIVE_ASSET, type SplitBlock, SYNTHETIC_ADDRESS } from '../../schema/block.ts'
 import { reverseBytes } from '../../schema/bytes.ts'
 import type { Verified } from '../../schema/chain.ts'
 import { type BlockTables, hashPrefix, type RowOf } from '../../schema/tables.ts'
@@ -36,6 +35,8 @@ interface Entry {
   hash: Buffer
   witnessHash: Buffer
   isCoinbase: boolean
+  /** Printed hashes that the inputs spend from; one for each input. */
+  previousHashes: readonly Buffer[]
   /** One for each input; empty for the coinbase. */
   spent: readonly (SpentOutput | null)[]
   spenders: readonly (Owner | null)[]
@@ -85,6 +86,7 @@ function createEntry(
     hash: reverseBytes(hash),
     witnessHash: reverseBytes(witnessHash(transaction, hash)),
     isCoinbase,
+    previousHashes: transaction.inputs.map(input => reverseBytes(input.previousHash)),
     spent,
     spenders: spent.map(output => output && ownerOf(output.script)),
     receivers: transaction.outputs.map(output => ownerOf(output.script)),
@@ -108,49 +110,38 @@ function transactionRow({ index, hash, fee }: Entry): Row<'transactions'> {
   return { index, hash, status: 1, fee, effects_complete: fee !== null }
 }
 
-type Effect = Pick<Row<'effects'>, 'address' | 'amount' | 'kind'>
+type AddEffect = (address: string, amount: bigint, kind: EffectKind) => void
 
 /** Coins come from the synthetic account; fees go back to it, and out of it again with the reward. */
-function coinbaseEffects({ transaction, receivers, outputAmount }: Entry): Effect[] {
-  return [
-    ...transaction.outputs.map(({ amount }, at) => ({
-      address: receivers[at]!.address,
-      amount,
-      kind: 'reward',
-    })),
-    { address: SYNTHETIC_ADDRESS, amount: -outputAmount, kind: 'reward' },
-  ]
+function addReward({ transaction, receivers, outputAmount }: Entry, add: AddEffect): void {
+  transaction.outputs.forEach(({ amount }, at) => {
+    add(receivers[at]!.address, amount, 'reward')
+  })
+  add(SYNTHETIC_ADDRESS, -outputAmount, 'reward')
 }
 
-function transferEffects({ transaction, spent, spenders, receivers, fee }: Entry): Effect[] {
-  const kind = 'transfer'
-  return [
-    ...spent.flatMap((output, at) =>
-      output ? { address: spenders[at]!.address, amount: -output.amount, kind } : [],
-    ),
-    ...transaction.outputs.map(({ amount }, at) => ({ address: receivers[at]!.address, amount, kind })),
-    { address: SYNTHETIC_ADDRESS, amount: fee ?? 0n, kind: 'fee' },
-  ]
+function addTransfers({ transaction, spent, spenders, receivers, fee }: Entry, add: AddEffect): void {
+  spent.forEach((output, at) => {
+    if (output) add(spenders[at]!.address, -output.amount, 'transfer')
+  })
+  transaction.outputs.forEach(({ amount }, at) => {
+    add(receivers[at]!.address, amount, 'transfer')
+  })
+  add(SYNTHETIC_ADDRESS, fee ?? 0n, 'fee')
 }
 
 function effectRows(entries: readonly Entry[]): Row<'effects'>[] {
-  return entries
-    .flatMap(entry =>
-      (entry.isCoinbase ? coinbaseEffects(entry) : transferEffects(entry)).map(effect => ({
-        entry,
-        ...effect,
-      })),
-    )
-    .filter(({ amount }) => amount !== 0n)
-    .map(({ entry, address, amount, kind }, index) => ({
-      index,
-      transaction_hash: entry.hash,
-      transaction_index: entry.index,
-      address,
-      asset: NATIVE_ASSET,
-      amount,
-      kind,
-    }))
+  const rows: Row<'effects'>[] = []
+  for (const entry of entries) {
+    const place = { transaction_hash: entry.hash, transaction_index: entry.index }
+    const add: AddEffect = (address, amount, kind) => {
+      if (amount === 0n) return
+      rows.push({ index: rows.length, ...place, address, asset: NATIVE_ASSET, amount, kind })
+    }
+    if (entry.isCoinbase) addReward(entry, add)
+    else addTransfers(entry, add)
+  }
+  return rows
 }
 
 function detailRow(entry: Entry): Row<'utxo_transactions'> {
@@ -183,7 +174,7 @@ function inputRow(entry: Entry, input: TransactionInput, index: number): Row<'ut
     transaction_index: entry.index,
     index,
     is_coinbase: isCoinbase,
-    previous_hash: isCoinbase ? null : reverseBytes(input.previousHash),
+    previous_hash: isCoinbase ? null : entry.previousHashes[index]!,
     previous_index: isCoinbase ? null : input.previousIndex,
     amount: spent?.amount ?? null,
     address: owner?.address ?? null,
@@ -266,10 +257,9 @@ function byPrefix(a: Row<'hashes'>, b: Row<'hashes'>): number {
 }
 
 /** One row for each transaction whose outputs an entry spends without knowing them. */
-function openInputRows(entry: Entry): Row<'hashes'>[] {
-  const open = entry.transaction.inputs.filter((_, at) => entry.spent[at] === null)
-  const prefixes = new Set(open.map(({ previousHash }) => hashPrefix(reverseBytes(previousHash))))
-  return [...prefixes].map(prefix => ({ kind: 'open_input', prefix, index: entry.index }))
+function openInputRows({ index, previousHashes, spent }: Entry): Row<'hashes'>[] {
+  const open = previousHashes.filter((_, at) => spent[at] === null)
+  return [...new Set(open.map(hashPrefix))].map(prefix => ({ kind: 'open_input', prefix, index }))
 }
 
 function hashRows(entries: readonly Entry[], blockHash: Uint8Array): Row<'hashes'>[] {

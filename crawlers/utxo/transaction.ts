@@ -11,17 +11,19 @@ export interface TransactionFormat {
 
 /** Hashes are in internal order: the reverse of what is printed. */
 export interface TransactionInput {
-  previousHash: Buffer
-  previousIndex: number
-  script: Buffer
-  sequence: number
-  witness: Buffer[]
+  readonly previousHash: Buffer
+  /** The hash as the key of a map. */
+  readonly previousKey: string
+  readonly previousIndex: number
+  readonly script: Buffer
+  readonly sequence: number
+  readonly witness: Buffer[]
 }
 
 export interface TransactionOutput {
   /** Base units, as 64 bits say them; `verify` refuses what no node would take. */
-  amount: bigint
-  script: Buffer
+  readonly amount: bigint
+  readonly script: Buffer
 }
 
 /** A transaction as it was read; every part is a view of `bytes`. */
@@ -49,41 +51,95 @@ const SMALLEST_INPUT = 41
 /** Amount and an empty script. */
 const SMALLEST_OUTPUT = 9
 const COINBASE_INDEX = 0xffff_ffff
-const NO_WITNESS: Buffer[] = []
-
 /** Version, one empty input, no output, lock time: less cannot be a transaction. */
 export const SMALLEST_TRANSACTION = 4 + 1 + SMALLEST_INPUT + 1 + 4
 
-function readInput(reader: ByteReader): TransactionInput {
-  return {
-    previousHash: reader.take(32),
-    previousIndex: reader.uint32(),
-    script: reader.sized(),
-    sequence: reader.uint32(),
-    witness: NO_WITNESS,
+/**
+ * An input at its place in the bytes; its parts are cut out when they are asked for. A large block has tens of thousands
+ * of parts, and proving it needs few of them: views of all would cost more than the hashing.
+ */
+class InputView implements TransactionInput {
+  readonly previousIndex: number
+  readonly sequence: number
+  private readonly bytes: Buffer
+  private readonly start: number
+  private readonly scriptStart: number
+  private readonly scriptEnd: number
+  private witnessStart = 0
+
+  constructor(reader: ByteReader) {
+    this.bytes = reader.bytes
+    this.start = reader.at
+    reader.skip(32)
+    this.previousIndex = reader.uint32()
+    const size = reader.size()
+    this.scriptStart = reader.at
+    reader.skip(size)
+    this.scriptEnd = reader.at
+    this.sequence = reader.uint32()
+  }
+
+  get previousHash(): Buffer {
+    return this.bytes.subarray(this.start, this.start + 32)
+  }
+
+  get previousKey(): string {
+    return this.bytes.toString('latin1', this.start, this.start + 32)
+  }
+
+  get script(): Buffer {
+    return this.bytes.subarray(this.scriptStart, this.scriptEnd)
+  }
+
+  /** Passes over this input's witness; returns its number of items. */
+  passWitness(reader: ByteReader): number {
+    this.witnessStart = reader.at
+    const items = reader.count(1, 'witness items')
+    for (let at = 0; at < items; at++) reader.skip(reader.size())
+    return items
+  }
+
+  get witness(): Buffer[] {
+    if (this.witnessStart === 0) return []
+    const reader = new ByteReader(this.bytes, 'witness', this.witnessStart)
+    return reader.list(1, 'witness items', () => reader.sized())
   }
 }
 
-function readOutput(reader: ByteReader): TransactionOutput {
-  return { amount: reader.uint64(), script: reader.sized() }
+/** An output at its place in the bytes. */
+class OutputView implements TransactionOutput {
+  readonly amount: bigint
+  private readonly bytes: Buffer
+  private readonly scriptStart: number
+  private readonly scriptEnd: number
+
+  constructor(reader: ByteReader) {
+    this.bytes = reader.bytes
+    this.amount = reader.uint64()
+    const size = reader.size()
+    this.scriptStart = reader.at
+    reader.skip(size)
+    this.scriptEnd = reader.at
+  }
+
+  get script(): Buffer {
+    return this.bytes.subarray(this.scriptStart, this.scriptEnd)
+  }
 }
 
 /** BIP-144: an input count of zero is a marker, and the next byte says which parts follow. */
 function readFlags(reader: ByteReader, format: TransactionFormat): number {
   if (!(format.segwit || format.mweb) || reader.bytes[reader.at] !== 0) return 0
-  reader.take(1)
+  reader.skip(1)
   const flags = reader.uint8()
   const known = (format.segwit ? WITNESS_FLAG : 0) | (format.mweb ? MWEB_FLAG : 0)
   if (flags === 0 || (flags & ~known) !== 0) throw reader.malformed(`unknown transaction flags ${flags}`)
   return flags
 }
 
-function readWitnesses(reader: ByteReader, inputs: TransactionInput[]): void {
+function passWitnesses(reader: ByteReader, inputs: readonly InputView[]): void {
   let items = 0
-  for (const input of inputs) {
-    input.witness = reader.list(1, 'witness items', () => reader.sized())
-    items += input.witness.length
-  }
+  for (const input of inputs) items += input.passWitness(reader)
   if (items === 0) throw reader.malformed('a witness is announced but every stack is empty')
 }
 
@@ -98,12 +154,12 @@ export function readTransaction(reader: ByteReader, format: TransactionFormat): 
   const version = reader.int32()
   const flags = readFlags(reader, format)
   const bodyStart = reader.at - start
-  const inputs = reader.list(SMALLEST_INPUT, 'inputs', () => readInput(reader))
+  const inputs = reader.list(SMALLEST_INPUT, 'inputs', () => new InputView(reader))
   if (inputs.length === 0) throw reader.malformed('a transaction without inputs')
-  const outputs = reader.list(SMALLEST_OUTPUT, 'outputs', () => readOutput(reader))
+  const outputs = reader.list(SMALLEST_OUTPUT, 'outputs', () => new OutputView(reader))
   const bodyEnd = reader.at - start
   const hasWitness = (flags & WITNESS_FLAG) !== 0
-  if (hasWitness) readWitnesses(reader, inputs)
+  if (hasWitness) passWitnesses(reader, inputs)
   const witnessEnd = reader.at - start
   const isHogEx = (flags & MWEB_FLAG) !== 0
   if (isHogEx) readNoExtension(reader)
