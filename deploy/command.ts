@@ -6,7 +6,7 @@ import type { Config } from './config.ts'
 export interface CommandContext {
   config: Config
   logger: Logger
-  stdout: NodeJS.WritableStream
+  stdout: NodeJS.WritableStream & { isTTY?: boolean }
   terminal: NodeJS.WriteStream
 }
 

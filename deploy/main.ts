@@ -77,8 +77,11 @@ function buildProgram(run: Run): Command {
     .action((chain: string, options) => run(runIndex)(options, chain, options))
 
   command('sql <query>', 'run a statement on the store')
-    .option('--format <format>', 'any ClickHouse format', 'PrettyCompact')
-    .action((query: string, options) => run(runSql)(options, query, options.format as string))
+    .option(
+      '--format <format>',
+      'any ClickHouse format (default: PrettyCompact on a terminal, else TabSeparated)',
+    )
+    .action((query: string, options) => run(runSql)(options, query, options.format as string | undefined))
 
   command('block <chain> <block>', 'fetch and verify one block by height or hash, print its rows')
     .addOption(node())

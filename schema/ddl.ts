@@ -22,7 +22,7 @@ export function shownExpression(name: string, column: Column<unknown>): string {
 }
 
 /**
- * A base table of block rows: added with sign 1, cancelled whole with sign -1 under the same version.
+ * A base table of block rows: added with row_sign 1, cancelled whole with row_sign -1 under the same row_version.
  * VersionedCollapsing does not depend on the order in which the two arrive.
  */
 export function createTableSql(table: Table): string {
@@ -42,7 +42,7 @@ export function createTableSql(table: Table): string {
     '(',
     lines.join(',\n'),
     ')',
-    'ENGINE = VersionedCollapsingMergeTree(sign, version)',
+    'ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)',
     `PARTITION BY (chain, intDiv(height, ${PARTITION_HEIGHTS}))`,
     `ORDER BY (${table.orderBy.map(name => `\`${name}\``).join(', ')})`,
     `SETTINGS ${settings(table)}`,

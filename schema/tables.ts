@@ -35,7 +35,7 @@ export interface Table<C extends Columns = Columns> {
   shared: Columns
   /** The row's own columns. */
   columns: C
-  /** Sorting key; `version` is appended by the engine. */
+  /** Sorting key; `row_version` is appended by the engine. */
   orderBy: readonly string[]
   /** Rows per mark; small for point look-ups. */
   granularity?: number
@@ -486,8 +486,8 @@ export type TableName = keyof BlockTables
 /** Tables in the order in which a block's rows are written. */
 export const blockTableNames = Object.keys(blockTables) as TableName[]
 
-/** Columns that close every row of a block table. */
-export const versionColumns: Columns = { sign, version: uint64 }
+/** Columns that close every row of a block table: 1 for a row, -1 for its cancellation, and the batch that added it. */
+export const versionColumns: Columns = { row_sign: sign, row_version: uint64 }
 
 /** Every column of a block table in stored order. */
 export function allColumns(table: Table): Columns {

@@ -92,7 +92,7 @@ FROM (
   FROM (
     SELECT chain, address, asset, amount FROM ${BASE_DATABASE}.balance_sums
     UNION ALL
-    SELECT chain, address, asset, -amount * sign AS amount FROM ${BASE_DATABASE}.effects
+    SELECT chain, address, asset, -amount * row_sign AS amount FROM ${BASE_DATABASE}.effects
     WHERE (chain, height) IN (${OPEN_HEIGHTS})
   )
   GROUP BY chain, address, asset

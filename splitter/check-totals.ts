@@ -69,7 +69,7 @@ async function counts(sql: Sql, params: SqlParams): Promise<Difference[]> {
   for (const table of [...blockTableNames, 'effects_by_address']) {
     const [row] = await sql.rows<{ final: string; signed: string }>(
       `SELECT (SELECT count() FROM ${BASE_DATABASE}.${table} FINAL WHERE chain = {chain:String}) AS final,
-        (SELECT sum(toInt64(sign)) FROM ${BASE_DATABASE}.${table} WHERE chain = {chain:String}) AS signed`,
+        (SELECT sum(toInt64(row_sign)) FROM ${BASE_DATABASE}.${table} WHERE chain = {chain:String}) AS signed`,
       params,
     )
     if (row && row.final !== row.signed) {
@@ -129,7 +129,7 @@ async function strayRows(sql: Sql, params: SqlParams): Promise<Difference[]> {
 async function journalled(sql: Sql, params: SqlParams): Promise<Difference[]> {
   const rows = await sql.rows<{ height: string; hash: string }>(
     `SELECT height, lower(hex(block_hash)) AS hash FROM ${BASE_DATABASE}.blocks FINAL
-    WHERE chain = {chain:String} AND (height, block_hash, bitShiftRight(version, 10)) NOT IN (
+    WHERE chain = {chain:String} AND (height, block_hash, bitShiftRight(row_version, 10)) NOT IN (
       SELECT blocks.height, blocks.hash, batch FROM ${BASE_DATABASE}.journal
       ARRAY JOIN blocks.height, blocks.hash WHERE chain = {chain:String}
     ) ORDER BY height LIMIT ${LIMIT}`,

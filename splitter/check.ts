@@ -4,7 +4,13 @@ import { BASE_DATABASE } from '../schema/ddl.ts'
 import { AppError } from '../schema/errors.ts'
 import type { Sql } from '../schema/ports.ts'
 import { mergeRanges, type Ranges } from '../schema/ranges.ts'
-import { blockTableNames, blockTables, equalValues, type TableName } from '../schema/tables.ts'
+import {
+  blockTableNames,
+  blockTables,
+  equalValues,
+  type TableName,
+  versionColumns,
+} from '../schema/tables.ts'
 import { checkTotals } from './check-totals.ts'
 import { readPublished } from './journal.ts'
 import { createOutputLookup } from './outputs.ts'
@@ -250,7 +256,7 @@ function compareTable(
     report.differences.push({ height, table: name, difference })
     return
   }
-  const columns = columnNames(table).filter(column => column !== 'sign' && column !== 'version')
+  const columns = columnNames(table).filter(column => !(column in versionColumns))
   expected.forEach((row, at) => {
     const got = stored[at]!
     for (const column of columns) {

@@ -114,7 +114,7 @@ async function readHeights(sql: Sql, table: TableName, entry: JournalEntry): Pro
   const columns = columnNames(table).map(column => `\`${column}\``)
   const answer = await sql.bytes(
     `SELECT ${columns.join(', ')} FROM ${BASE_DATABASE}.${table} FINAL
-    WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)} AND version IN {versions:Array(UInt64)}
+    WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)} AND row_version IN {versions:Array(UInt64)}
     ORDER BY height FORMAT RowBinary`,
     {
       chain: entry.chain,

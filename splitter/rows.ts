@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { BlockRows } from '../schema/block.ts'
-import { RowReader, RowWriter } from '../schema/columns.ts'
+import { type Columns, RowReader, RowWriter } from '../schema/columns.ts'
 import { InputError } from '../schema/errors.ts'
 import {
   allColumns,
@@ -9,10 +9,11 @@ import {
   type SharedValues,
   type Table,
   type TableName,
+  versionColumns,
 } from '../schema/tables.ts'
 
-/** A stored row with every column: shared ones, own ones, `sign` and `version`. */
-export type StoredRow = Record<string, unknown> & { sign: 1 | -1; version: bigint }
+/** A stored row with every column: shared ones, own ones, `row_sign` and `row_version`. */
+export type StoredRow = Record<string, unknown> & { row_sign: 1 | -1; row_version: bigint }
 
 /** Rows of one table, encoded. */
 export interface EncodedRows {
@@ -47,22 +48,56 @@ export function encodeBlocks(blocks: readonly BlockToEncode[], version: bigint):
 }
 
 function encodeTable(name: TableName, blocks: readonly BlockToEncode[], version: bigint): EncodedRows {
-  const collector = collectChunks(name)
+  const table = tableOf(name)
+  const collector = collectChunks(name, table.columns)
+  const suffix = encodeOne(name, versionColumns, { row_sign: 1, row_version: version })
   for (const { shared, rows } of blocks) {
-    for (const row of rows[name] ?? []) collector.add({ ...shared, ...row, sign: 1, version })
+    const own = rows[name]
+    if (!own || own.length === 0) continue
+    // What the rows of a block share is encoded once.
+    const prefix = encodeOne(name, table.shared, shared as unknown as Record<string, unknown>)
+    for (const row of own) collector.add(row, prefix, suffix)
   }
   return collector.finish()
 }
 
 /** Rows of one table as they are given, for example cancellations of stored rows. */
 export function encodeStored(name: TableName, rows: Iterable<StoredRow>): EncodedRows {
-  const collector = collectChunks(name)
+  const collector = collectChunks(name, allColumns(tableOf(name)))
   for (const row of rows) collector.add(row)
   return collector.finish()
 }
 
-function collectChunks(name: TableName) {
-  const columns = Object.entries(allColumns(tableOf(name)))
+function encodeOne(table: TableName, columns: Columns, row: Record<string, unknown>): Uint8Array {
+  const out = new RowWriter(256)
+  writeColumns(out, table, Object.entries(columns), row)
+  return out.view()
+}
+
+type ColumnEntries = readonly (readonly [string, Columns[string]])[]
+
+function writeColumns(
+  out: RowWriter,
+  table: TableName,
+  columns: ColumnEntries,
+  row: Record<string, unknown>,
+): void {
+  let current = ''
+  try {
+    for (const [column, definition] of columns) {
+      current = column
+      definition.write(out, row[column])
+    }
+  } catch (cause) {
+    const problem = cause instanceof Error ? cause.message : String(cause)
+    throw new InputError(`${table}.${current}: ${problem}`, { cause })
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+
+function collectChunks(name: TableName, columns: Columns) {
+  const entries = Object.entries(columns)
   const chunks: Buffer[] = []
   const digest = createHash('sha256')
   let out = new RowWriter()
@@ -78,15 +113,10 @@ function collectChunks(name: TableName) {
   }
 
   return {
-    add(row: Record<string, unknown>): void {
-      for (const [column, { write }] of columns) {
-        try {
-          write(out, row[column])
-        } catch (cause) {
-          const problem = cause instanceof Error ? cause.message : String(cause)
-          throw new InputError(`${name}.${column} at height ${String(row.height)}: ${problem}`, { cause })
-        }
-      }
+    add(row: Record<string, unknown>, prefix: Uint8Array = NOTHING, suffix: Uint8Array = NOTHING): void {
+      out.raw(prefix)
+      writeColumns(out, name, entries, row)
+      out.raw(suffix)
       count++
       inChunk++
       if (inChunk >= MAX_INSERT_ROWS || out.length >= MAX_INSERT_BYTES) close()

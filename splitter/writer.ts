@@ -151,7 +151,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     return row?.time ?? 0
   }
 
-  /** Rows of blocks that are to go, as they stand; each is sent back once with sign -1 and its own version. */
+  /** Rows of blocks that are to go, as they stand; each is sent back once with row_sign -1 and its own version. */
   async function cancel(entry: JournalEntry): Promise<void> {
     if (entry.reorg) await copyOrphans(sql, chain, entry, fenceOf(slug, partition, entry.batch))
     for (const table of blockTableNames) {
@@ -159,7 +159,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
       if (rows.length === 0) continue
       const negative = encodeStored(
         table,
-        rows.map(row => ({ ...row, sign: -1 as const })),
+        rows.map(row => ({ ...row, row_sign: -1 as const })),
       )
       // What is still live says what is left to do: the token names the rows, not only the batch.
       await insert(entry, negative, `cancel:${negative.digest}`)
@@ -174,7 +174,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
         .join(', ')}
       FROM ${BASE_DATABASE}.${table} FINAL
       WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)}
-        AND (height, version) IN (
+        AND (height, row_version) IN (
           SELECT pair.1, pair.2 FROM (SELECT arrayJoin(arrayZip({heights:Array(UInt64)}, {versions:Array(UInt64)})) AS pair)
         )
       FORMAT RowBinary`,
@@ -190,7 +190,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
   async function liveVersions(heights: readonly number[]): Promise<CancelledBlock[]> {
     if (heights.length === 0) return []
     const rows = await sql.rows<{ height: string; version: string }>(
-      `SELECT height, version FROM ${BASE_DATABASE}.blocks FINAL
+      `SELECT height, row_version AS version FROM ${BASE_DATABASE}.blocks FINAL
       WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)} ORDER BY height`,
       { chain: slug, heights: [...heights] },
     )

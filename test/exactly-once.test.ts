@@ -92,7 +92,7 @@ function insertTransactions(rows: readonly StoredRow[], token: string): Promise<
   return insertRows('transactions', encodeStored('transactions', rows).chunks[0]!, `${slug}:${token}`)
 }
 
-const negative = (rows: readonly StoredRow[]) => rows.map(row => ({ ...row, sign: -1 as const }))
+const negative = (rows: readonly StoredRow[]) => rows.map(row => ({ ...row, row_sign: -1 as const }))
 
 async function withWindow(table: string, size: number, run: () => Promise<void>): Promise<void> {
   const set = (window: number) =>
@@ -117,7 +117,7 @@ describe('on the engine', () => {
       ).toEqual([{ rows: '0' }])
       expect(
         await select(
-          `SELECT sum(sign) AS signs FROM ${BASE_DATABASE}.transactions WHERE chain = {slug:String}`,
+          `SELECT sum(row_sign) AS signs FROM ${BASE_DATABASE}.transactions WHERE chain = {slug:String}`,
         ),
       ).toEqual([{ signs: '0' }])
     }
@@ -127,16 +127,16 @@ describe('on the engine', () => {
     for (const first of ['old', 'new']) {
       await useChain(`${slug}-${first}`)
       const old = transactionRows(prepare(paperBlocks(0, 0)))
-      const replacement = old.map(row => ({ ...row, version: 8n, fee: 99n }))
+      const replacement = old.map(row => ({ ...row, row_version: 8n, fee: 99n }))
       await insertTransactions(old, 'update-1')
       const both = first === 'old' ? [...negative(old), ...replacement] : [...replacement, ...negative(old)]
       await insertTransactions(both, 'update-2')
       await sql.command(`OPTIMIZE TABLE ${BASE_DATABASE}.transactions FINAL`)
       expect(
         await select(
-          `SELECT fee, version, count() AS rows FROM ${BASE_DATABASE}.transactions FINAL WHERE chain = {slug:String} GROUP BY fee, version`,
+          `SELECT fee, row_version, count() AS rows FROM ${BASE_DATABASE}.transactions FINAL WHERE chain = {slug:String} GROUP BY fee, row_version`,
         ),
-      ).toEqual([{ fee: '99', version: '8', rows: '5' }])
+      ).toEqual([{ fee: '99', row_version: '8', rows: '5' }])
     }
   })
 
@@ -167,7 +167,9 @@ describe('on the engine', () => {
       await insertRows('transactions', again!.chunks[0]!, `${slug}:0:1:add:transactions:0`)
     })
     expect(
-      await select(`SELECT sum(sign) AS rows FROM ${BASE_DATABASE}.transactions WHERE chain = {slug:String}`),
+      await select(
+        `SELECT sum(row_sign) AS rows FROM ${BASE_DATABASE}.transactions WHERE chain = {slug:String}`,
+      ),
     ).toEqual([{ rows: '100' }])
     const { differences } = await checkChain({ sql, chain })
     expect(differences.map(found => found.table)).toContain('transactions')

@@ -4,7 +4,7 @@ import type { EvmLog } from './raw.ts'
 const BLOOM_BYTES = 256
 
 /** Remembers where a block's addresses and topics fall: they repeat, and each costs a hash. */
-export type BloomCache = Map<string, readonly number[]>
+export type BloomCache = Map<string, number>
 
 /** The 2048-bit filter of some logs (Yellow Paper, 4.3.1): three bits for every address and topic. */
 export function bloomOf(logs: readonly EvmLog[], cache: BloomCache): Buffer {
@@ -23,13 +23,28 @@ export function orBlooms(blooms: readonly Uint8Array[]): Buffer {
   return all
 }
 
+/** Three numbers of 11 bits in one. */
+function bitsOf(entry: Buffer): number {
+  const hash = keccak256(entry)
+  return (
+    (hash.readUInt16BE(0) & 0x7ff) * 2 ** 22 +
+    ((hash.readUInt16BE(2) & 0x7ff) << 11) +
+    (hash.readUInt16BE(4) & 0x7ff)
+  )
+}
+
 function add(bloom: Buffer, entry: Buffer, cache: BloomCache): void {
   const key = entry.toString('latin1')
   let bits = cache.get(key)
   if (bits === undefined) {
-    const hash = keccak256(entry)
-    bits = [0, 2, 4].map(at => hash.readUInt16BE(at) & 0x7ff)
+    bits = bitsOf(entry)
     cache.set(key, bits)
   }
-  for (const bit of bits) bloom[BLOOM_BYTES - 1 - (bit >> 3)]! |= 1 << (bit & 7)
+  setBit(bloom, Math.floor(bits / 2 ** 22))
+  setBit(bloom, (bits >>> 11) & 0x7ff)
+  setBit(bloom, bits & 0x7ff)
+}
+
+function setBit(bloom: Buffer, bit: number): void {
+  bloom[BLOOM_BYTES - 1 - (bit >> 3)]! |= 1 << (bit & 7)
 }

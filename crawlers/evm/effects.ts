@@ -69,8 +69,15 @@ function addRows(rows: EffectRow[], entry: Entry, hash: Buffer, transactionIndex
   for (let rest = size; rest > 0n; ) {
     const part = rest > INT256_MAX ? INT256_MAX : rest
     const amount = negative ? -part : part
-    const shared = { index: rows.length, transaction_hash: hash, transaction_index: transactionIndex }
-    rows.push({ ...shared, address, asset, amount, kind })
+    rows.push({
+      index: rows.length,
+      transaction_hash: hash,
+      transaction_index: transactionIndex,
+      address,
+      asset,
+      amount,
+      kind,
+    })
     rest -= part
   }
 }

@@ -35,18 +35,27 @@ function sizeBound(item: RlpItem): number {
   return size
 }
 
-/** Writes back to front, so that a list's length is known when its head is written. */
-function writeBefore(out: Buffer, end: number, item: RlpItem): number {
+/**
+ * Writes an item so that it ends before `end`, and returns where it starts: back to front, so that a list's length is
+ * known when its head is written.
+ */
+export function writeBefore(out: Buffer, end: number, item: RlpItem): number {
   if (typeof item === 'bigint') return writeQuantityBefore(out, end, item)
   if (isBytes(item)) {
     const at = end - item.length
-    out.set(item, at)
+    copy(item, out, at)
     if (item.length === 1 && item[0]! < STRING) return at
-    return writeHeadBefore(out, at, item.length, STRING)
+    return writeHeadBefore(out, at, item.length, 'string')
   }
   let at = end
   for (let i = item.length - 1; i >= 0; i--) at = writeBefore(out, at, item[i]!)
-  return writeHeadBefore(out, at, end - at, LIST)
+  return writeHeadBefore(out, at, end - at, 'list')
+}
+
+/** A native copy has a price of its own, which addresses and hashes do not repay. */
+function copy(from: Uint8Array, to: Buffer, at: number): void {
+  if (from.length > 40) to.set(from, at)
+  else for (let i = 0; i < from.length; i++) to[at + i] = from[i]!
 }
 
 function writeQuantityBefore(out: Buffer, end: number, value: bigint): number {
@@ -62,10 +71,12 @@ function writeQuantityBefore(out: Buffer, end: number, value: bigint): number {
     while (out[at] === 0) at++
   }
   if (end - at === 1 && out[at]! < STRING) return at
-  return writeHeadBefore(out, at, end - at, STRING)
+  return writeHeadBefore(out, at, end - at, 'string')
 }
 
-function writeHeadBefore(out: Buffer, end: number, length: number, base: number): number {
+/** The head of a string or list of this length, written like `writeBefore` does. */
+export function writeHeadBefore(out: Buffer, end: number, length: number, kind: 'string' | 'list'): number {
+  const base = kind === 'list' ? LIST : STRING
   let at = end
   if (length <= SHORT) {
     out[--at] = base + length
@@ -75,12 +86,6 @@ function writeHeadBefore(out: Buffer, end: number, length: number, base: number)
   const lengthSize = end - at
   out[--at] = base + SHORT + lengthSize
   return at
-}
-
-/** What stands in front of a string (of more than one byte) or a list of this length. */
-export function rlpHead(length: number, kind: 'string' | 'list'): Buffer {
-  const out = Buffer.allocUnsafe(9)
-  return out.subarray(writeHeadBefore(out, out.length, length, kind === 'list' ? LIST : STRING))
 }
 
 /** Number of bytes that `encodeRlp(item)` has. */
@@ -103,10 +108,11 @@ export function stringSize(length: number): number {
 
 /** @throws MalformedAnswerError when the bytes are not exactly one canonical RLP item. */
 export function decodeRlp(bytes: Uint8Array): RlpTree {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const { tree, end } = readItem(buffer, 0, buffer.length, 0)
-  if (end !== buffer.length)
-    throw malformed(`expected the item to end the data, got ${buffer.length - end} more bytes`)
+  const cursor = new Cursor(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  const tree = cursor.item(bytes.length, 0)
+  if (cursor.at !== bytes.length) {
+    throw malformed(`expected the item to end the data, got ${bytes.length - cursor.at} more bytes`)
+  }
   return tree
 }
 
@@ -114,44 +120,54 @@ function malformed(text: string): MalformedAnswerError {
   return new MalformedAnswerError(`RLP: ${text}`)
 }
 
-function readItem(bytes: Buffer, at: number, limit: number, depth: number): { tree: RlpTree; end: number } {
-  if (depth > MAX_DEPTH) throw malformed(`expected at most ${MAX_DEPTH} nested lists`)
-  const first = bytes[at]
-  if (first === undefined || at >= limit)
-    throw malformed(`expected an item at ${at}, got the end of the data`)
-  if (first < STRING) return { tree: bytes.subarray(at, at + 1), end: at + 1 }
-  const base = first < LIST ? STRING : LIST
-  const { start, end } = readHead(bytes, at, limit, first - base)
-  if (base === STRING) {
-    const tree = bytes.subarray(start, end)
-    if (tree.length === 1 && tree[0]! < STRING)
-      throw malformed(`expected the byte at ${start} to stand for itself`)
-    return { tree, end }
-  }
-  const tree: RlpTree[] = []
-  for (let next = start; next < end; ) {
-    const inner = readItem(bytes, next, end, depth + 1)
-    tree.push(inner.tree)
-    next = inner.end
-  }
-  return { tree, end }
-}
+/** Where reading has come to. `limit` is the end of the list that is being read. */
+class Cursor {
+  at = 0
+  private readonly bytes: Buffer
 
-function readHead(bytes: Buffer, at: number, limit: number, code: number): { start: number; end: number } {
-  let length = code
-  let start = at + 1
-  if (code > SHORT) {
-    const size = code - SHORT
-    if (start + size > limit)
-      throw malformed(`expected ${size} bytes of length at ${start}, got the end of the data`)
-    length = 0
-    for (let i = 0; i < size; i++) length = length * 256 + bytes[start + i]!
-    if (bytes[start] === 0 || length <= SHORT)
-      throw malformed(`expected the shortest form of the length at ${at}`)
-    start += size
+  constructor(bytes: Buffer) {
+    this.bytes = bytes
   }
-  if (start + length > limit) throw malformed(`expected ${length} bytes at ${start}, got ${limit - start}`)
-  return { start, end: start + length }
+
+  item(limit: number, depth: number): RlpTree {
+    if (depth > MAX_DEPTH) throw malformed(`expected at most ${MAX_DEPTH} nested lists`)
+    if (this.at >= limit) throw malformed(`expected an item at ${this.at}, got the end of the data`)
+    const first = this.bytes[this.at]!
+    if (first < STRING) return this.bytes.subarray(this.at, ++this.at)
+    if (first >= LIST) return this.list(this.length(limit, first - LIST), depth)
+    const length = this.length(limit, first - STRING)
+    const start = this.at
+    this.at += length
+    if (length === 1 && this.bytes[start]! < STRING) {
+      throw malformed(`expected the byte at ${start} to stand for itself`)
+    }
+    return this.bytes.subarray(start, this.at)
+  }
+
+  private list(length: number, depth: number): RlpTree[] {
+    const end = this.at + length
+    const items: RlpTree[] = []
+    while (this.at < end) items.push(this.item(end, depth + 1))
+    return items
+  }
+
+  /** Reads a head; the payload of the length it tells lies before `limit`. */
+  private length(limit: number, code: number): number {
+    let length = code
+    this.at++
+    if (code > SHORT) {
+      const size = code - SHORT
+      if (this.at + size > limit)
+        throw malformed(`expected ${size} bytes of length at ${this.at}, got the end`)
+      const leading = this.bytes[this.at]
+      length = 0
+      for (let i = 0; i < size; i++) length = length * 256 + this.bytes[this.at++]!
+      if (leading === 0 || length <= SHORT) throw malformed(`expected the shortest length before ${this.at}`)
+    }
+    if (this.at + length > limit)
+      throw malformed(`expected ${length} bytes at ${this.at}, got ${limit - this.at}`)
+    return length
+  }
 }
 
 /** A leaf, of `length` bytes where that is given. */

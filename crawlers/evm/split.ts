@@ -167,6 +167,7 @@ function authorizationRow(authorization: Authorization, recovers: boolean) {
   }
 }
 
+/** One literal: rows put together by spreading cost several times as much. */
 function evmTransactionRow(
   raw: EvmRaw,
   tx: EvmTransaction,
@@ -177,26 +178,8 @@ function evmTransactionRow(
   const receipt = raw.receipts?.[index]
   const frames = raw.traces?.[index]
   return {
-    ...offerColumns(tx, sendersProven),
     transaction_hash: tx.hash,
     index,
-    effective_gas_price: outcome.effectiveGasPrice,
-    status: outcome.status,
-    gas_used: outcome.gasUsed,
-    cumulative_gas_used: receipt?.cumulativeGasUsed ?? null,
-    state_root: receipt?.stateRoot ?? null,
-    contract_address: outcome.created,
-    blob_gas_used: outcome.blobGasUsed,
-    blob_gas_price: outcome.blobGasPrice,
-    log_count: receipt?.logs.length ?? null,
-    trace_count: frames?.length ?? null,
-    error: frames?.[0]?.error ?? null,
-  }
-}
-
-/** What the sender signed. */
-function offerColumns(tx: EvmTransaction, sendersProven: boolean) {
-  return {
     type: tx.type,
     nonce: tx.nonce,
     from_address: tx.from,
@@ -208,6 +191,7 @@ function offerColumns(tx: EvmTransaction, sendersProven: boolean) {
     max_fee_per_gas: tx.maxFeePerGas,
     max_priority_fee_per_gas: tx.maxPriorityFeePerGas,
     max_fee_per_blob_gas: tx.maxFeePerBlobGas,
+    effective_gas_price: outcome.effectiveGasPrice,
     input: tx.input,
     chain_id: tx.chainId,
     access_list: tx.accessList.map(({ address, storageKeys }) => ({ address, storage_keys: storageKeys })),
@@ -216,6 +200,16 @@ function offerColumns(tx: EvmTransaction, sendersProven: boolean) {
     v: tx.v,
     r: tx.r,
     s: tx.s,
+    status: outcome.status,
+    gas_used: outcome.gasUsed,
+    cumulative_gas_used: receipt?.cumulativeGasUsed ?? null,
+    state_root: receipt?.stateRoot ?? null,
+    contract_address: outcome.created,
+    blob_gas_used: outcome.blobGasUsed,
+    blob_gas_price: outcome.blobGasPrice,
+    log_count: receipt?.logs.length ?? null,
+    trace_count: frames?.length ?? null,
+    error: frames?.[0]?.error ?? null,
   }
 }
 

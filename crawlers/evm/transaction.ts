@@ -23,7 +23,7 @@ export function legacyChainId(v: bigint): bigint | null {
 
 /** The consensus encoding (EIP-2718): its keccak is the transaction's hash, and it is what the trie holds. */
 export function encodeTransaction(tx: EvmTransaction): Buffer {
-  return encodeRlp([...unsignedFields(tx), tx.v, tx.r, tx.s], envelope(tx))
+  return encodeRlp(signedFields(tx), envelope(tx))
 }
 
 /** What the sender signed. */
@@ -40,7 +40,13 @@ export function authorizationHash({ chainId, address, nonce }: Authorization): B
 
 /** The transaction as it stands in its block: a list, or an envelope in a byte string. */
 export function transactionItem(tx: EvmTransaction): RlpItem {
-  return tx.type === 0 ? [...unsignedFields(tx), tx.v, tx.r, tx.s] : encodeTransaction(tx)
+  return tx.type === 0 ? signedFields(tx) : encodeTransaction(tx)
+}
+
+function signedFields(tx: EvmTransaction): RlpItem[] {
+  const fields = unsignedFields(tx)
+  fields.push(tx.v, tx.r, tx.s)
+  return fields
 }
 
 function envelope(tx: EvmTransaction): number | undefined {
@@ -55,21 +61,24 @@ function need(value: bigint | null, name: string, type: number): bigint {
 function unsignedFields(tx: EvmTransaction): RlpItem[] {
   const { type, nonce, gasLimit, value, input } = tx
   const to = tx.to ?? NOTHING
-  const accessList = () => tx.accessList.map(entry => [entry.address, entry.storageKeys])
-  const chainId = () => need(tx.chainId, 'chainId', type)
   if (type === 0) return [nonce, need(tx.gasPrice, 'gasPrice', type), gasLimit, to, value, input]
+  const chainId = need(tx.chainId, 'chainId', type)
+  const accessList = tx.accessList.map(accessItem)
   if (type === 1) {
-    const gasPrice = need(tx.gasPrice, 'gasPrice', type)
-    return [chainId(), nonce, gasPrice, gasLimit, to, value, input, accessList()]
+    return [chainId, nonce, need(tx.gasPrice, 'gasPrice', type), gasLimit, to, value, input, accessList]
   }
   const tip = need(tx.maxPriorityFeePerGas, 'maxPriorityFeePerGas', type)
   const cap = need(tx.maxFeePerGas, 'maxFeePerGas', type)
-  const fields: RlpItem[] = [chainId(), nonce, tip, cap, gasLimit, to, value, input, accessList()]
+  const fields: RlpItem[] = [chainId, nonce, tip, cap, gasLimit, to, value, input, accessList]
   if (type === 2) return fields
-  if (type === 3)
-    return [...fields, need(tx.maxFeePerBlobGas, 'maxFeePerBlobGas', type), tx.blobVersionedHashes]
-  if (type === 4) return [...fields, tx.authorizationList.map(authorizationItem)]
-  throw unknownType(type)
+  if (type === 3) fields.push(need(tx.maxFeePerBlobGas, 'maxFeePerBlobGas', type), tx.blobVersionedHashes)
+  else if (type === 4) fields.push(tx.authorizationList.map(authorizationItem))
+  else throw unknownType(type)
+  return fields
+}
+
+function accessItem({ address, storageKeys }: AccessEntry): RlpItem {
+  return [address, storageKeys]
 }
 
 function authorizationItem(one: Authorization): RlpItem {
@@ -93,68 +102,38 @@ export function decodeTransaction(bytes: Uint8Array): SignedTransaction {
   const type = first >= 0xc0 ? 0 : first
   const count = FIELD_COUNTS[type]
   if (count === undefined || (type === 0 && first < 0xc0)) throw unknownType(first)
-  const fields = rlpList(decodeRlp(type === 0 ? bytes : bytes.subarray(1)), `type ${type} transaction`, count)
-  return type <= 1 ? decodePriced(type, fields) : decodeCapped(type, fields)
+  const tree = decodeRlp(type === 0 ? bytes : bytes.subarray(1))
+  return readFields(type, rlpList(tree, `type ${type} transaction`, count))
 }
 
-/** What types do not have unless they say otherwise. */
-const ABSENT = {
-  chainId: null,
-  gasPrice: null,
-  maxPriorityFeePerGas: null,
-  maxFeePerGas: null,
-  maxFeePerBlobGas: null,
-}
-
-function lists() {
-  return { accessList: [], blobVersionedHashes: [], authorizationList: [] }
-}
-
-/** Fields that every type has, from their places. */
-function common(fields: readonly RlpTree[], nonceAt: number, gasAt: number) {
+function readFields(type: number, fields: readonly RlpTree[]): SignedTransaction {
+  const nonceAt = type === 0 ? 0 : 1
+  const gasAt = nonceAt + (type <= 1 ? 2 : 3)
+  const v = rlpQuantity(fields[fields.length - 3], 'v')
   const to = rlpBytes(fields[gasAt + 1], 'to')
-  const last = fields.length
   return {
-    ...ABSENT,
-    ...lists(),
+    type,
+    chainId: type === 0 ? legacyChainId(v) : rlpQuantity(fields[0], 'chainId'),
     nonce: rlpQuantity(fields[nonceAt], 'nonce', 8),
+    gasPrice: type <= 1 ? rlpQuantity(fields[nonceAt + 1], 'gasPrice') : null,
+    maxPriorityFeePerGas: type >= 2 ? rlpQuantity(fields[2], 'maxPriorityFeePerGas') : null,
+    maxFeePerGas: type >= 2 ? rlpQuantity(fields[3], 'maxFeePerGas') : null,
     gasLimit: rlpQuantity(fields[gasAt], 'gas', 8),
     to: to.length === 0 ? null : rlpBytes(to, 'to', 20),
     value: rlpQuantity(fields[gasAt + 2], 'value'),
     input: rlpBytes(fields[gasAt + 3], 'input'),
-    v: rlpQuantity(fields[last - 3], 'v'),
-    r: rlpQuantity(fields[last - 2], 'r'),
-    s: rlpQuantity(fields[last - 1], 's'),
-  }
-}
-
-function decodePriced(type: number, fields: readonly RlpTree[]): SignedTransaction {
-  const at = type === 0 ? 0 : 1
-  const shared = common(fields, at, at + 2)
-  return {
-    ...shared,
-    type,
-    gasPrice: rlpQuantity(fields[at + 1], 'gasPrice'),
-    chainId: type === 0 ? legacyChainId(shared.v) : rlpQuantity(fields[0], 'chainId'),
-    accessList: type === 0 ? [] : decodeAccessList(fields[7]),
-  }
-}
-
-function decodeCapped(type: number, fields: readonly RlpTree[]): SignedTransaction {
-  return {
-    ...common(fields, 1, 4),
-    type,
-    chainId: rlpQuantity(fields[0], 'chainId'),
-    maxPriorityFeePerGas: rlpQuantity(fields[2], 'maxPriorityFeePerGas'),
-    maxFeePerGas: rlpQuantity(fields[3], 'maxFeePerGas'),
-    accessList: decodeAccessList(fields[8]),
+    accessList: type === 0 ? [] : decodeAccessList(fields[gasAt + 4]),
     maxFeePerBlobGas: type === 3 ? rlpQuantity(fields[9], 'maxFeePerBlobGas') : null,
-    blobVersionedHashes:
-      type === 3
-        ? rlpList(fields[10], 'blobVersionedHashes').map(hash => rlpBytes(hash, 'blob hash', 32))
-        : [],
+    blobVersionedHashes: type === 3 ? decodeHashes(fields[10]) : [],
     authorizationList: type === 4 ? rlpList(fields[9], 'authorizationList').map(decodeAuthorization) : [],
+    v,
+    r: rlpQuantity(fields[fields.length - 2], 'r'),
+    s: rlpQuantity(fields[fields.length - 1], 's'),
   }
+}
+
+function decodeHashes(tree: RlpTree | undefined): Buffer[] {
+  return rlpList(tree, 'blobVersionedHashes').map(hash => rlpBytes(hash, 'blob hash', 32))
 }
 
 function decodeAccessList(tree: RlpTree | undefined): AccessEntry[] {

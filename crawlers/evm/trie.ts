@@ -1,5 +1,5 @@
 import { keccak256 } from './hash.ts'
-import { encodeRlp, rlpHead } from './rlp.ts'
+import { encodeRlp, writeBefore, writeHeadBefore } from './rlp.ts'
 
 /** Root of the trie without entries: keccak of the empty string's RLP. */
 export const EMPTY_TRIE_ROOT = keccak256(Buffer.from([0x80]))
@@ -49,6 +49,8 @@ interface Node {
 }
 
 const NOTHING = new Uint8Array(0)
+/** RLP of nothing, where a branch has no child. */
+const EMPTY = encodeRlp(NOTHING)
 
 /** No key is another one's beginning, so branches never hold a value and every single entry is a leaf. */
 function nodeOf(entries: readonly Entry[], from: number, to: number, depth: number): Node {
@@ -62,7 +64,7 @@ function nodeOf(entries: readonly Entry[], from: number, to: number, depth: numb
       tail: NOTHING,
     }
   }
-  const children: Uint8Array[] = new Array(17).fill(encodeRlp(NOTHING))
+  const children: Uint8Array[] = new Array(17).fill(EMPTY)
   for (let start = from; start < to; ) {
     const nibble = entries[start]!.path[depth]!
     let end = start + 1
@@ -80,11 +82,16 @@ function sharedNibbles(a: Uint8Array, b: Uint8Array, from: number): number {
   return at
 }
 
+/** Room for the heads of a list and of a value, and for the longest key there can be. */
+const LEAF_ROOM = 48
+
 function leaf(path: Uint8Array, value: Uint8Array): Node {
-  const key = encodeRlp(compact(path, true))
-  const valueHead = headOf(value)
-  const size = key.length + valueHead.length + value.length
-  return { head: Buffer.concat([rlpHead(size, 'list'), key, valueHead]), tail: value }
+  const room = Buffer.allocUnsafe(LEAF_ROOM)
+  let at = room.length
+  if (value.length !== 1 || value[0]! >= 0x80) at = writeHeadBefore(room, at, value.length, 'string')
+  at = writeBefore(room, at, compact(path, true))
+  at = writeHeadBefore(room, at, room.length - at + value.length, 'list')
+  return { head: room.subarray(at), tail: value }
 }
 
 /** Hex-prefix encoding: bit 1 of the first nibble says leaf, bit 0 an odd number of nibbles. */
@@ -103,11 +110,13 @@ function reference({ head, tail }: Node): Uint8Array {
 }
 
 function list(encoded: readonly Uint8Array[]): Buffer {
-  const size = encoded.reduce((sum, bytes) => sum + bytes.length, 0)
-  return Buffer.concat([rlpHead(size, 'list'), ...encoded])
-}
-
-/** The head of a value; a single byte below 0x80 has none. */
-function headOf(value: Uint8Array): Buffer {
-  return value.length === 1 && value[0]! < 0x80 ? Buffer.alloc(0) : rlpHead(value.length, 'string')
+  let size = 0
+  for (const bytes of encoded) size += bytes.length
+  const out = Buffer.allocUnsafe(size + 9)
+  let at = out.length
+  for (let place = encoded.length - 1; place >= 0; place--) {
+    at -= encoded[place]!.length
+    out.set(encoded[place]!, at)
+  }
+  return out.subarray(writeHeadBefore(out, at, size, 'list'))
 }

@@ -13,6 +13,8 @@ import { encodeTransaction } from './transaction.ts'
 import { orderedTrieRoot } from './trie.ts'
 import { withdrawalItem } from './withdrawal.ts'
 
+const NOTHING = Buffer.alloc(0)
+
 type Claims = Pick<ChainDefinition, 'genesisHash'>
 
 /**
@@ -51,14 +53,19 @@ export function verifyBlock(raw: EvmRaw, { genesisHash }: Claims): Verified {
   }
 }
 
-function expectEqual(proof: string, what: string, expected: Uint8Array, got: Uint8Array): void {
+/** `at` is a place in the block. The text is only made when it is needed: most of the time none is. */
+function expectEqual(proof: string, what: string, expected: Uint8Array, got: Uint8Array, at?: number): void {
   if (Buffer.compare(expected, got) === 0) return
-  throw new ProofError(proof, `${what}: expected ${formatHex0x(expected)}, got ${formatHex0x(got)}`)
+  throw mismatch(proof, what, formatHex0x(expected), formatHex0x(got), at)
 }
 
-function expectSame(proof: string, what: string, expected: unknown, got: unknown): void {
-  if (expected === got) return
-  throw new ProofError(proof, `${what}: expected ${expected}, got ${got}`)
+function expectSame(proof: string, what: string, expected: unknown, got: unknown, at?: number): void {
+  if (expected !== got) throw mismatch(proof, what, expected, got, at)
+}
+
+function mismatch(proof: string, what: string, expected: unknown, got: unknown, at?: number): ProofError {
+  const where = at === undefined ? '' : ` at place ${at}`
+  return new ProofError(proof, `${what}${where}: expected ${expected}, got ${got}`)
 }
 
 function proveHash({ header, claimedHash, askedHash, askedHeight }: EvmRaw): Buffer {
@@ -72,7 +79,7 @@ function proveHash({ header, claimedHash, askedHash, askedHeight }: EvmRaw): Buf
 function proveTransactions({ header, transactions }: EvmRaw): void {
   const encoded = transactions.map((tx, place) => {
     const bytes = encodeTransaction(tx)
-    expectEqual('txRoot', `hash of transaction ${place}`, tx.hash, keccak256(bytes))
+    expectEqual('txRoot', 'transaction hash', tx.hash, keccak256(bytes), place)
     return bytes
   })
   expectEqual('txRoot', 'transactions root', header.transactionsRoot, orderedTrieRoot(encoded))
@@ -85,9 +92,9 @@ function proveReceipts(raw: EvmRaw, receipts: readonly EvmReceipt[]): void {
   let logs = 0
   raw.transactions.forEach((tx, place) => {
     const receipt = receipts[place]!
-    expectSame('receiptsRoot', `type of receipt ${place}`, tx.type, receipt.type)
+    expectSame('receiptsRoot', 'receipt type', tx.type, receipt.type, place)
     for (const log of receipt.logs) {
-      expectSame('receiptsRoot', `log index in receipt ${place}`, logs++, log.index)
+      expectSame('receiptsRoot', 'log index', logs++, log.index, place)
     }
     if (receipt.told !== null) compareTold(raw, tx, place, receipt.told)
   })
@@ -96,17 +103,16 @@ function proveReceipts(raw: EvmRaw, receipts: readonly EvmReceipt[]): void {
 /** What the node told beside the committed fields must be what follows from them. */
 function compareTold(raw: EvmRaw, tx: EvmTransaction, place: number, told: ToldOutcome): void {
   const proof = 'receiptsRoot'
-  const of = `of receipt ${place}`
-  expectEqual(proof, `transaction ${of}`, tx.hash, told.transactionHash)
-  expectSame(proof, `gas used ${of}`, gasUsedOf(raw, place), told.gasUsed)
+  expectEqual(proof, 'transaction of the receipt', tx.hash, told.transactionHash, place)
+  expectSame(proof, 'gas used', gasUsedOf(raw, place), told.gasUsed, place)
   const gasPrice = effectiveGasPrice(tx, raw.header.baseFeePerGas)
   if (told.effectiveGasPrice !== null && gasPrice !== null) {
-    expectSame(proof, `effective gas price ${of}`, gasPrice, told.effectiveGasPrice)
+    expectSame(proof, 'effective gas price', gasPrice, told.effectiveGasPrice, place)
   }
   if (told.contractAddress !== null) {
     if (tx.to !== null)
-      throw new ProofError(proof, `contract address ${of}: expected none, it creates nothing`)
-    expectEqual(proof, `contract address ${of}`, createdAddress(tx.from, tx.nonce), told.contractAddress)
+      throw new ProofError(proof, `contract address at place ${place}: expected none, got one for a call`)
+    expectEqual(proof, 'contract address', createdAddress(tx.from, tx.nonce), told.contractAddress, place)
   }
   compareToldBlobs(raw, tx, place, told)
 }
@@ -114,7 +120,7 @@ function compareTold(raw: EvmRaw, tx: EvmTransaction, place: number, told: ToldO
 function compareToldBlobs(raw: EvmRaw, tx: EvmTransaction, place: number, told: ToldOutcome): void {
   const blobGas = blobGasOf(tx)
   if (told.blobGasUsed !== null && (blobGas !== null || told.blobGasUsed !== 0n)) {
-    expectSame('receiptsRoot', `blob gas used of receipt ${place}`, blobGas, told.blobGasUsed)
+    expectSame('receiptsRoot', 'blob gas used', blobGas, told.blobGasUsed, place)
   }
   if (blobGas === null || told.blobGasPrice === null) return
   const price = told.blobGasPrice
@@ -124,7 +130,7 @@ function compareToldBlobs(raw: EvmRaw, tx: EvmTransaction, place: number, told: 
   if (price > (tx.maxFeePerBlobGas ?? 0n)) {
     throw new ProofError(
       'receiptsRoot',
-      `blob gas price of receipt ${place}: expected the cap at most, got ${price}`,
+      `blob gas price at place ${place}: expected the cap at most, got ${price}`,
     )
   }
 }
@@ -132,7 +138,7 @@ function compareToldBlobs(raw: EvmRaw, tx: EvmTransaction, place: number, told: 
 function proveBlooms({ header }: EvmRaw, receipts: readonly EvmReceipt[]): void {
   const cache: BloomCache = new Map()
   receipts.forEach((receipt, place) => {
-    expectEqual('logsBloom', `bloom of receipt ${place}`, bloomOf(receipt.logs, cache), receipt.logsBloom)
+    expectEqual('logsBloom', 'bloom of the receipt', bloomOf(receipt.logs, cache), receipt.logsBloom, place)
   })
   expectEqual(
     'logsBloom',
@@ -160,7 +166,7 @@ function proveUncles({ header, uncles, uncleHashes }: EvmRaw): boolean {
   expectEqual('uncles', 'hash of the uncles', header.unclesHash, unclesHash(uncles))
   expectSame('uncles', 'number of uncles', uncles.length, uncleHashes.length)
   uncles.forEach((uncle, place) => {
-    expectEqual('uncles', `hash of uncle ${place}`, uncleHashes[place]!, headerHash(uncle))
+    expectEqual('uncles', 'uncle hash', uncleHashes[place]!, headerHash(uncle), place)
   })
   return true
 }
@@ -169,7 +175,7 @@ function proveSenders({ transactions }: EvmRaw): void {
   transactions.forEach((tx, place) => {
     const sender = recoverSender(tx)
     if (sender === null) throw new ProofError('senders', `transaction ${place}: expected a valid signature`)
-    expectEqual('senders', `sender of transaction ${place}`, sender, tx.from)
+    expectEqual('senders', 'sender', sender, tx.from, place)
   })
 }
 
@@ -184,14 +190,14 @@ function compareTraces(raw: EvmRaw, traces: readonly CallFrame[][]): void {
 }
 
 function compareTop({ receipts }: EvmRaw, tx: EvmTransaction, place: number, top: CallFrame): void {
-  const of = `of the top call of transaction ${place}`
-  expectSame('traces', `type ${of}`, tx.to === null ? 'CREATE' : 'CALL', top.type)
-  expectEqual('traces', `from ${of}`, tx.from, top.from)
-  expectSame('traces', `value ${of}`, tx.value, top.value)
-  if (tx.to !== null) expectEqual('traces', `to ${of}`, tx.to, top.to ?? Buffer.alloc(0))
+  expectSame('traces', 'type of the top call', tx.to === null ? 'CREATE' : 'CALL', top.type, place)
+  expectEqual('traces', 'from of the top call', tx.from, top.from, place)
+  expectSame('traces', 'value of the top call', tx.value, top.value, place)
+  if (tx.to !== null) expectEqual('traces', 'to of the top call', tx.to, top.to ?? NOTHING, place)
   else if (top.error === null) {
-    expectEqual('traces', `to ${of}`, createdAddress(tx.from, tx.nonce), top.to ?? Buffer.alloc(0))
+    expectEqual('traces', 'to of the top call', createdAddress(tx.from, tx.nonce), top.to ?? NOTHING, place)
   }
   const status = receipts?.[place]?.status ?? null
-  if (status !== null) expectSame('traces', `success ${of}`, status === 1, top.error === null)
+  if (status !== null)
+    expectSame('traces', 'success of the top call', status === 1, top.error === null, place)
 }

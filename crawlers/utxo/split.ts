@@ -1,4 +1,10 @@
-import { type BlockRows, type EffectKind, NATIVE_ASSET, type SplitBlock, SYNTHETIC_ADDRESS } from '../../schema/block.ts'
+import {
+  type BlockRows,
+  type EffectKind,
+  NATIVE_ASSET,
+  type SplitBlock,
+  SYNTHETIC_ADDRESS,
+} from '../../schema/block.ts'
 import { reverseBytes } from '../../schema/bytes.ts'
 import type { Verified } from '../../schema/chain.ts'
 import { type BlockTables, hashPrefix, type RowOf } from '../../schema/tables.ts'

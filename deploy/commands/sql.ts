@@ -3,7 +3,8 @@ import { type CommandContext, EXIT } from '../command.ts'
 import { withStore } from '../sql-session.ts'
 
 /** Runs any statement with the operator's rights; the answer streams to stdout in the asked format. */
-export async function runSql(context: CommandContext, query: string, format: string): Promise<number> {
+export async function runSql(context: CommandContext, query: string, asked?: string): Promise<number> {
+  const format = asked ?? (context.stdout.isTTY ? 'PrettyCompact' : 'TabSeparated')
   return withStore(
     { dataDirectory: context.config.dataDirectory, logger: context.logger },
     async ({ sql }) => {

@@ -7,10 +7,10 @@ CREATE TABLE wanlian.raw_blocks
   `block_hash` String CODEC(ZSTD(1)),
   `format` LowCardinality(String),
   `payload` String CODEC(ZSTD(3)),
-  `sign` Int8,
-  `version` UInt64 CODEC(ZSTD(1))
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1))
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`chain`, `height`)
 SETTINGS non_replicated_deduplication_window = 100000, fsync_after_insert = 1, fsync_part_directory = 1;
@@ -27,11 +27,11 @@ CREATE TABLE wanlian.transactions
   `status` Nullable(UInt8),
   `fee` Nullable(UInt256) CODEC(ZSTD(1)),
   `effects_complete` UInt8,
-  `sign` Int8,
-  `version` UInt64 CODEC(ZSTD(1)),
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1)),
   INDEX `by_hash` multiIf(empty(hash), '', hash_form = 'text', hash, hash_form = '0x', concat('0x', lower(hex(hash))), lower(hex(hash))) TYPE bloom_filter(0.01) GRANULARITY 1
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`chain`, `height`, `index`)
 SETTINGS non_replicated_deduplication_window = 100000;
@@ -50,13 +50,13 @@ CREATE TABLE wanlian.effects
   `asset` String CODEC(ZSTD(1)),
   `amount` Int256 CODEC(ZSTD(1)),
   `kind` LowCardinality(String),
-  `sign` Int8,
-  `version` UInt64 CODEC(ZSTD(1)),
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1)),
   INDEX `by_transaction_hash` multiIf(empty(transaction_hash), '', hash_form = 'text', transaction_hash, hash_form = '0x', concat('0x', lower(hex(transaction_hash))), lower(hex(transaction_hash))) TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_address` `address` TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_asset` `asset` TYPE bloom_filter(0.01) GRANULARITY 1
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`chain`, `height`, `index`)
 SETTINGS non_replicated_deduplication_window = 100000;
@@ -72,10 +72,10 @@ CREATE TABLE wanlian.block_assets
   `standard` LowCardinality(String),
   `contract` String CODEC(ZSTD(1)),
   `token_id` Nullable(UInt256) CODEC(ZSTD(1)),
-  `sign` Int8,
-  `version` UInt64 CODEC(ZSTD(1))
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1))
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`chain`, `asset`, `height`)
 SETTINGS non_replicated_deduplication_window = 100000;
@@ -97,14 +97,14 @@ CREATE TABLE wanlian.token_transfers
   `to_address` String CODEC(ZSTD(1)),
   `token_id` Nullable(UInt256) CODEC(ZSTD(1)),
   `amount` UInt256 CODEC(ZSTD(1)),
-  `sign` Int8,
-  `version` UInt64 CODEC(ZSTD(1)),
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1)),
   INDEX `by_transaction_hash` multiIf(empty(transaction_hash), '', hash_form = 'text', transaction_hash, hash_form = '0x', concat('0x', lower(hex(transaction_hash))), lower(hex(transaction_hash))) TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_token` `token` TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_from_address` `from_address` TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_to_address` `to_address` TYPE bloom_filter(0.01) GRANULARITY 1
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`chain`, `height`, `log_index`, `batch_index`)
 SETTINGS non_replicated_deduplication_window = 100000;
@@ -115,7 +115,7 @@ CREATE TABLE wanlian.utxo_blocks
   `height` UInt64 CODEC(Delta, ZSTD(1)),
   `time` DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
   `block_hash` FixedString(32) CODEC(ZSTD(1)),
-  `version` UInt64 CODEC(ZSTD(1)),
+  `version` Int32,
   `merkle_root` FixedString(32) CODEC(ZSTD(1)),
   `bits` UInt32 CODEC(Delta, ZSTD(1)),
   `nonce` UInt32 CODEC(Delta, ZSTD(1)),
@@ -134,10 +134,11 @@ CREATE TABLE wanlian.utxo_blocks
   `extension_size` UInt32 CODEC(Delta, ZSTD(1)),
   `median_time` Nullable(DateTime('UTC')) CODEC(DoubleDelta, ZSTD(1)),
   `chain_work` Nullable(UInt256) CODEC(ZSTD(1)),
-  `sign` Int8,
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1)),
   INDEX `by_miner` `miner` TYPE bloom_filter(0.01) GRANULARITY 1
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`chain`, `height`)
 SETTINGS non_replicated_deduplication_window = 100000;
@@ -151,7 +152,7 @@ CREATE TABLE wanlian.utxo_transactions
   `transaction_hash` FixedString(32) CODEC(ZSTD(1)),
   `index` UInt32 CODEC(Delta, ZSTD(1)),
   `witness_hash` FixedString(32) CODEC(ZSTD(1)),
-  `version` UInt64 CODEC(ZSTD(1)),
+  `version` Int32,
   `lock_time` UInt32 CODEC(Delta, ZSTD(1)),
   `size` UInt32 CODEC(Delta, ZSTD(1)),
   `virtual_size` UInt32 CODEC(Delta, ZSTD(1)),
@@ -162,11 +163,12 @@ CREATE TABLE wanlian.utxo_transactions
   `input_amount` Nullable(UInt256) CODEC(ZSTD(1)),
   `output_amount` UInt256 CODEC(ZSTD(1)),
   `fee` Nullable(UInt256) CODEC(ZSTD(1)),
-  `sign` Int8,
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1)),
   INDEX `by_transaction_hash` lower(hex(transaction_hash)) TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_witness_hash` lower(hex(witness_hash)) TYPE bloom_filter(0.01) GRANULARITY 1
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`chain`, `height`, `index`)
 SETTINGS non_replicated_deduplication_window = 100000;
@@ -190,13 +192,13 @@ CREATE TABLE wanlian.utxo_inputs
   `script_sig` String CODEC(ZSTD(3)),
   `witness` Array(String) CODEC(ZSTD(1)),
   `sequence` UInt32 CODEC(Delta, ZSTD(1)),
-  `sign` Int8,
-  `version` UInt64 CODEC(ZSTD(1)),
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1)),
   INDEX `by_transaction_hash` lower(hex(transaction_hash)) TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_previous_hash` lower(hex(previous_hash)) TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_address` `address` TYPE bloom_filter(0.01) GRANULARITY 1
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`chain`, `height`, `transaction_index`, `index`)
 SETTINGS non_replicated_deduplication_window = 100000;
@@ -216,12 +218,12 @@ CREATE TABLE wanlian.utxo_outputs
   `script_pubkey` String CODEC(ZSTD(3)),
   `required_signatures` Nullable(UInt16),
   `is_coinbase` UInt8,
-  `sign` Int8,
-  `version` UInt64 CODEC(ZSTD(1)),
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1)),
   INDEX `by_transaction_hash` lower(hex(transaction_hash)) TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_address` `address` TYPE bloom_filter(0.01) GRANULARITY 1
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`chain`, `height`, `transaction_index`, `index`)
 SETTINGS non_replicated_deduplication_window = 100000;
@@ -258,11 +260,11 @@ CREATE TABLE wanlian.evm_blocks
   `fee_reward` Nullable(UInt256) CODEC(ZSTD(1)),
   `burnt` Nullable(UInt256) CODEC(ZSTD(1)),
   `trace_source` LowCardinality(String),
-  `sign` Int8,
-  `version` UInt64 CODEC(ZSTD(1)),
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1)),
   INDEX `by_miner` concat('0x', lower(hex(miner))) TYPE bloom_filter(0.01) GRANULARITY 1
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`chain`, `height`)
 SETTINGS non_replicated_deduplication_window = 100000;
@@ -305,14 +307,14 @@ CREATE TABLE wanlian.evm_transactions
   `log_count` Nullable(UInt32) CODEC(Delta, ZSTD(1)),
   `trace_count` Nullable(UInt32) CODEC(Delta, ZSTD(1)),
   `error` Nullable(String) CODEC(ZSTD(1)),
-  `sign` Int8,
-  `version` UInt64 CODEC(ZSTD(1)),
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1)),
   INDEX `by_transaction_hash` concat('0x', lower(hex(transaction_hash))) TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_from_address` concat('0x', lower(hex(from_address))) TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_to_address` concat('0x', lower(hex(to_address))) TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_contract_address` concat('0x', lower(hex(contract_address))) TYPE bloom_filter(0.01) GRANULARITY 1
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`chain`, `height`, `index`)
 SETTINGS non_replicated_deduplication_window = 100000;
@@ -332,8 +334,8 @@ CREATE TABLE wanlian.evm_logs
   `topic2` Nullable(FixedString(32)) CODEC(ZSTD(1)),
   `topic3` Nullable(FixedString(32)) CODEC(ZSTD(1)),
   `data` String CODEC(ZSTD(3)),
-  `sign` Int8,
-  `version` UInt64 CODEC(ZSTD(1)),
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1)),
   INDEX `by_transaction_hash` concat('0x', lower(hex(transaction_hash))) TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_address` concat('0x', lower(hex(address))) TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_topic0` concat('0x', lower(hex(topic0))) TYPE bloom_filter(0.01) GRANULARITY 1,
@@ -341,7 +343,7 @@ CREATE TABLE wanlian.evm_logs
   INDEX `by_topic2` concat('0x', lower(hex(topic2))) TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_topic3` concat('0x', lower(hex(topic3))) TYPE bloom_filter(0.01) GRANULARITY 1
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`chain`, `height`, `log_index`)
 SETTINGS non_replicated_deduplication_window = 100000;
@@ -366,13 +368,13 @@ CREATE TABLE wanlian.evm_traces
   `output` String CODEC(ZSTD(3)),
   `error` Nullable(String) CODEC(ZSTD(1)),
   `reverted` UInt8,
-  `sign` Int8,
-  `version` UInt64 CODEC(ZSTD(1)),
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1)),
   INDEX `by_transaction_hash` concat('0x', lower(hex(transaction_hash))) TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_from_address` concat('0x', lower(hex(from_address))) TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_to_address` concat('0x', lower(hex(to_address))) TYPE bloom_filter(0.01) GRANULARITY 1
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`chain`, `height`, `transaction_index`, `index`)
 SETTINGS non_replicated_deduplication_window = 100000;
@@ -388,11 +390,11 @@ CREATE TABLE wanlian.evm_withdrawals
   `validator_index` UInt64 CODEC(ZSTD(1)),
   `address` FixedString(20) CODEC(ZSTD(1)),
   `amount` UInt256 CODEC(ZSTD(1)),
-  `sign` Int8,
-  `version` UInt64 CODEC(ZSTD(1)),
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1)),
   INDEX `by_address` concat('0x', lower(hex(address))) TYPE bloom_filter(0.01) GRANULARITY 1
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`chain`, `height`, `index`)
 SETTINGS non_replicated_deduplication_window = 100000;
@@ -427,12 +429,12 @@ CREATE TABLE wanlian.evm_uncles
   `excess_blob_gas` Nullable(UInt64) CODEC(ZSTD(1)),
   `parent_beacon_block_root` Nullable(FixedString(32)) CODEC(ZSTD(1)),
   `requests_hash` Nullable(FixedString(32)) CODEC(ZSTD(1)),
-  `sign` Int8,
-  `version` UInt64 CODEC(ZSTD(1)),
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1)),
   INDEX `by_hash` concat('0x', lower(hex(hash))) TYPE bloom_filter(0.01) GRANULARITY 1,
   INDEX `by_miner` concat('0x', lower(hex(miner))) TYPE bloom_filter(0.01) GRANULARITY 1
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`chain`, `height`, `index`)
 SETTINGS non_replicated_deduplication_window = 100000;
@@ -445,10 +447,10 @@ CREATE TABLE wanlian.hashes
   `kind` Enum8('block' = 0, 'transaction' = 1, 'open_input' = 2),
   `prefix` UInt64 CODEC(ZSTD(1)),
   `index` UInt32 CODEC(Delta, ZSTD(1)),
-  `sign` Int8,
-  `version` UInt64 CODEC(ZSTD(1))
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1))
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`kind`, `prefix`, `chain`, `height`, `index`)
 SETTINGS non_replicated_deduplication_window = 100000, index_granularity = 1024;
@@ -464,10 +466,10 @@ CREATE TABLE wanlian.blocks
   `transaction_count` UInt32 CODEC(Delta, ZSTD(1)),
   `size` Nullable(UInt32) CODEC(Delta, ZSTD(1)),
   `proofs` Array(LowCardinality(String)) CODEC(ZSTD(1)),
-  `sign` Int8,
-  `version` UInt64 CODEC(ZSTD(1))
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1))
 )
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (`chain`, `height`)
 SETTINGS non_replicated_deduplication_window = 100000

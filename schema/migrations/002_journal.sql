@@ -137,7 +137,7 @@ SETTINGS non_replicated_deduplication_window = 100000;
 
 -- Effects in their second order: the history of an address without reading the others.
 CREATE TABLE wanlian.effects_by_address AS wanlian.effects
-ENGINE = VersionedCollapsingMergeTree(sign, version)
+ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (chain, address, height, `index`)
 SETTINGS non_replicated_deduplication_window = 100000;
@@ -160,7 +160,7 @@ ORDER BY (chain, address, asset)
 SETTINGS non_replicated_deduplication_window = 100000;
 
 CREATE MATERIALIZED VIEW wanlian.balance_sums_feed TO wanlian.balance_sums
-AS SELECT chain, address, asset, sum(amount * sign) AS amount, sum(toInt64(sign)) AS effects
+AS SELECT chain, address, asset, sum(amount * row_sign) AS amount, sum(toInt64(row_sign)) AS effects
 FROM wanlian.effects GROUP BY chain, address, asset;
 
 -- Totals of a chain.
@@ -175,5 +175,5 @@ ORDER BY chain
 SETTINGS non_replicated_deduplication_window = 100000;
 
 CREATE MATERIALIZED VIEW wanlian.chain_sums_feed TO wanlian.chain_sums
-AS SELECT chain, sum(toInt64(sign)) AS transactions, sum(if(effects_complete = 0, toInt64(sign), 0)) AS incomplete_transactions
+AS SELECT chain, sum(toInt64(row_sign)) AS transactions, sum(if(effects_complete = 0, toInt64(row_sign), 0)) AS incomplete_transactions
 FROM wanlian.transactions GROUP BY chain
