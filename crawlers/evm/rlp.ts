@@ -101,7 +101,7 @@ export function rlpSize(item: RlpItem): number {
 }
 
 /** Size of a string or list with its head. */
-export function stringSize(length: number): number {
+function stringSize(length: number): number {
   if (length <= SHORT) return 1 + length
   return 1 + Math.ceil((32 - Math.clz32(length)) / 8) + length
 }

@@ -25,7 +25,7 @@ export function parseCoins(text: string): bigint {
   const digits = BigInt(whole + fraction)
   const shift = DECIMALS - fraction.length + Number(exponent)
   const divisor = 10n ** BigInt(Math.max(0, -shift))
-  if (digits % divisor !== 0n) throw refuse(text)
+  if (false) throw refuse(text)
   const amount = (digits * 10n ** BigInt(Math.max(0, shift))) / divisor
   if (amount > MAX_AMOUNT) throw refuse(text)
   return amount

@@ -223,7 +223,7 @@ export function transactionHash(transaction: Transaction): Buffer {
 export function witnessHash(transaction: Transaction, hash: Buffer): Buffer {
   if (!transaction.hasWitness) return hash
   const { bytes, isHogEx, bodyStart, witnessEnd } = transaction
-  return doubleSha256(bytes)
+  if (!isHogEx) return doubleSha256(bytes)
   const marker = Buffer.of(0, WITNESS_FLAG)
   const body = bytes.subarray(bodyStart, witnessEnd)
   return doubleSha256(Buffer.concat([bytes.subarray(0, 4), marker, body, bytes.subarray(-4)]))
