@@ -1,8 +1,19 @@
 import type { Chain } from './chain.ts'
 import { bitcoin } from './chains/bitcoin.ts'
 import { bitcoinRegtest } from './chains/bitcoin-regtest.ts'
+import { dogecoin } from './chains/dogecoin.ts'
 import { ethereum } from './chains/ethereum.ts'
+import { ethereumClassic } from './chains/ethereum-classic.ts'
 import { evmLocal } from './chains/evm-local.ts'
+import { litecoin } from './chains/litecoin.ts'
 
 /** Every chain that is known without configuration: one import and one entry each. */
-export const knownChains: readonly Chain[] = [bitcoin, bitcoinRegtest, ethereum, evmLocal]
+export const knownChains: readonly Chain[] = [
+  bitcoin,
+  bitcoinRegtest,
+  dogecoin,
+  ethereum,
+  ethereumClassic,
+  evmLocal,
+  litecoin,
+]
