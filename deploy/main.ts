@@ -74,6 +74,9 @@ function buildProgram(run: Run): Command {
     .addOption(new Option('--heights <list>', 'heights, separated by commas').argParser(parseHeights))
     .option('--recorded', 'every height whose complete block is in the recording')
     .option('--senders', 'prove EVM senders by signature recovery')
+    .addOption(
+      new Option('--batch <blocks>', 'blocks written in one go (default 250)').argParser(parseHeight),
+    )
     .action((chain: string, options) => run(runIndex)(options, chain, options))
 
   command('sql <query>', 'run a statement on the store')

@@ -216,7 +216,7 @@ export const blockTables = {
       /** Compact target as in the header. */
       bits: uint32,
       nonce: uint32,
-      /** Target of the easiest block divided by this one's. */
+      /** Target of bits 0x1d00ffff divided by this block's target, on every chain, as nodes print it. */
       difficulty: float64,
       /** Expected number of hashes that this block's target stands for. */
       work: uint256,

@@ -18,6 +18,8 @@ export interface IngestDeps<Raw> {
   chain: ChainModule<Raw>
   writer: Writer
   source: Pick<ChainSource<Raw>, 'attachPrevious'>
+  /** Blocks in one batch at most. */
+  batchBlocks?: number | undefined
 }
 
 /** A fetched block that waits to be written. */
@@ -26,7 +28,7 @@ export interface PendingBlock<Raw> {
   raw: Raw
 }
 
-/** Blocks in one batch, and bytes of their archive form after which a batch is closed. */
+/** Blocks in one batch unless told otherwise, and bytes of their archive form after which a batch is closed. */
 const BATCH_BLOCKS = 250
 const BATCH_BYTES = 16 * 1024 * 1024
 
@@ -46,6 +48,7 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
   const { sql, chain, writer, source } = deps
   const slug = chain.definition.slug
   const lookup = createOutputLookup(sql, slug)
+  const batchBlocks = Math.max(1, deps.batchBlocks ?? BATCH_BLOCKS)
   let pending: PendingBlock<Raw>[] = []
   let pendingBytes = 0
   let written = 0
@@ -57,7 +60,7 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
         : []
     pending.push(block)
     pendingBytes += chain.encode(block.raw).length
-    if (pending.length < BATCH_BLOCKS && pendingBytes < BATCH_BYTES) return failed
+    if (pending.length < batchBlocks && pendingBytes < BATCH_BYTES) return failed
     return [...failed, ...(await flush())]
   }
 

@@ -25,7 +25,7 @@ export function parseCoins(text: string): bigint {
   const digits = BigInt(whole + fraction)
   const shift = DECIMALS - fraction.length + Number(exponent)
   const divisor = 10n ** BigInt(Math.max(0, -shift))
-  if (false) throw refuse(text)
+  if (digits % divisor !== 0n) throw refuse(text)
   const amount = (digits * 10n ** BigInt(Math.max(0, shift))) / divisor
   if (amount > MAX_AMOUNT) throw refuse(text)
   return amount

@@ -113,21 +113,21 @@ function compare(input: TransactionInput, spent: SpentOutput, output: Transactio
   if (!output.script.equals(spent.script)) throw refuse(input, 'has another script than the attached output')
 }
 
-/** Checks the attached output of an input against the block itself. */
+/** Checks an input against the block itself; `at` is the place of its transaction. */
 function checkInBlock(
   input: TransactionInput,
-  spent: SpentOutput,
+  spent: SpentOutput | null,
   block: Block,
   at: number,
   places: Places,
 ): void {
   const place = placeOf(input, places)
   if (place === undefined) {
-    if (spent.source === 'block') throw refuse(input, 'is said to be of this block and is not')
+    if (spent?.source === 'block') throw refuse(input, 'is said to be of this block and is not')
     return
   }
   if (place >= at) throw refuse(input, 'is spent before it is made')
-  compare(input, spent, block.transactions[place]!.outputs[input.previousIndex])
+  if (spent) compare(input, spent, block.transactions[place]!.outputs[input.previousIndex])
 }
 
 /** A transaction that was attached, read and hashed once however many of its outputs are spent. */
@@ -162,9 +162,8 @@ export function checkSpent(raw: UtxoRaw, block: Block, places: Places, format: T
     for (const input of block.transactions[at]!.inputs) {
       const spent = raw.spent[next++] ?? null
       proven &&= spent !== null && spent.source !== 'node'
-      if (!spent) continue
       checkInBlock(input, spent, block, at, places)
-      if (spent.source !== 'transaction') continue
+      if (spent?.source !== 'transaction') continue
       const { hash, transaction } = previousOf(spent.transaction, input)
       if (!hash.equals(input.previousHash)) throw refuse(input, 'is not of the attached transaction')
       compare(input, spent, transaction.outputs[input.previousIndex])

@@ -3,7 +3,15 @@ import { ProofError } from '../../schema/errors.ts'
 import { describeRecorded, recordings } from '../../test/recordings.ts'
 import { dogecoin } from '../chains/dogecoin.ts'
 import { openRpc } from '../rpc.ts'
-import { blockBytes, headerBytes, madeChain, rawOf, sha256d } from './made.fixture.ts'
+import {
+  blockBytes,
+  headerBytes,
+  madeChain,
+  NULL_HASH,
+  rawOf,
+  sha256d,
+  transactionBytes,
+} from './made.fixture.ts'
 import type { UtxoRaw } from './raw.ts'
 import { difficulty, expectedWork, parseBits } from './target.ts'
 import { expectedSlot } from './work.ts'
@@ -77,11 +85,94 @@ describe('merged mining', () => {
     }
   })
 
-  test('the parent must not be of the same chain, the version must carry the chain id', () => {
-    const chain = madeChain({ proofOfWork: 'scrypt', auxPow: { chainId: 0x62 } })
-    const header = headerBytes({ version: 0x00630100 })
-    const bytes = Buffer.concat([header, Buffer.alloc(400)])
-    expect(proofOf(() => chain.verify({ ...rawOf(bytes, 1), hash: sha256d(header).reverse() }))).toBe('pow')
+  const CHAIN_ID = 0x62
+  const MAGIC = Buffer.from('fabe6d6d', 'hex')
+  const NONCE = 5
+  const merged = madeChain({ proofOfWork: 'sha256d', auxPow: { chainId: CHAIN_ID } })
+  const siblings = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
+
+  interface MadeProof {
+    script?: (root: Buffer, tail: Buffer) => Buffer[]
+    slot?: number
+    treeSize?: number
+    version?: number
+    parentVersion?: number
+    coinbaseIndex?: number
+    chainBranch?: Buffer[]
+  }
+
+  function int32(value: number): Buffer {
+    const bytes = Buffer.alloc(4)
+    bytes.writeUInt32LE(value >>> 0)
+    return bytes
+  }
+
+  /** Folds a leaf with the siblings of its path, apart from the code under test. */
+  function fold(leaf: Buffer, branch: Buffer[], slot: number): Buffer {
+    return branch.reduce(
+      (node, sibling, level) =>
+        sha256d(Buffer.concat(Math.floor(slot / 2 ** level) % 2 === 1 ? [sibling, node] : [node, sibling])),
+      leaf,
+    )
+  }
+
+  /** A merged-mined block; what is not given is as the specification wants it. */
+  function mergedBlock(made: MadeProof = {}): UtxoRaw {
+    const chainBranch = made.chainBranch ?? siblings
+    const slot = made.slot ?? expectedSlot(NONCE, CHAIN_ID, chainBranch.length)
+    const block = blockBytes([{}], { version: made.version ?? 0x00620102 })
+    const root = fold(sha256d(block.subarray(0, 80)), chainBranch, slot).reverse()
+    const tail = Buffer.concat([int32(made.treeSize ?? 2 ** chainBranch.length), int32(NONCE)])
+    const script = Buffer.concat((made.script ?? ((...parts) => [MAGIC, ...parts]))(root, tail))
+    const coinbase = transactionBytes({ inputs: [{ script }] })
+    const parentSibling = Buffer.alloc(32, 3)
+    const parentRoot = fold(sha256d(coinbase), [parentSibling], 0)
+    const parents = Array.from({ length: 100 }, (_, time) =>
+      headerBytes({
+        version: made.parentVersion ?? 0x20000000,
+        root: parentRoot,
+        previousHash: Buffer.alloc(32, time),
+      }),
+    )
+    const parent = parents.find(header => sha256d(header)[31]! < 0x7f)!
+    const proof = [
+      ...[coinbase, NULL_HASH, Buffer.of(1), parentSibling, int32(made.coinbaseIndex ?? 0)],
+      ...[Buffer.of(chainBranch.length), ...chainBranch, int32(slot), parent],
+    ]
+    return rawOf(Buffer.concat([block.subarray(0, 80), ...proof, block.subarray(80)]), 1)
+  }
+
+  test('a proof is accepted with the mark, or with the bare root at the start', () => {
+    expect(merged.verify(mergedBlock()).proofs).toEqual(['hash', 'txRoot', 'inputs', 'pow'])
+    expect(merged.verify(mergedBlock({ chainBranch: [] })).proofs).toContain('pow')
+    expect(merged.verify(mergedBlock({ script: (...parts) => parts })).proofs).toContain('pow')
+    const behind = (root: Buffer, tail: Buffer) => [Buffer.alloc(60, 9), MAGIC, root, tail, Buffer.alloc(3)]
+    expect(merged.verify(mergedBlock({ script: behind })).proofs).toContain('pow')
+  })
+
+  test.each<[string, MadeProof, RegExp]>([
+    ['no root', { script: (_, tail) => [MAGIC, Buffer.alloc(32, 7), tail] }, /does not name/],
+    ['two marks', { script: (root, tail) => [MAGIC, root, tail, MAGIC] }, /two/],
+    ['a mark elsewhere', { script: (root, tail) => [MAGIC, Buffer.of(0), root, tail] }, /precede/],
+    ['a bare root far behind', { script: (root, tail) => [Buffer.alloc(21), root, tail] }, /too far/],
+    ['no tree size', { script: root => [MAGIC, root, Buffer.alloc(7)] }, /missing/],
+    ['another tree size', { treeSize: 8 }, /expected a tree/],
+    ['another slot', { slot: (expectedSlot(NONCE, CHAIN_ID, 2) + 1) % 4 }, /slot/],
+    ['another chain id', { version: 0x00630102 }, /chain id/],
+    ['a parent of the same chain', { parentVersion: 0x00620102 }, /same chain/],
+    ['a transaction that is not the coinbase', { coinbaseIndex: 1 }, /not the first/],
+    ['too long a branch', { chainBranch: Array.from({ length: 31 }, () => NULL_HASH) }, /too long/],
+  ])('refused: %s', (_, made, message) => {
+    const raw = mergedBlock(made)
+    expect(() => merged.verify(raw)).toThrow(message)
+    expect(proofOf(() => merged.verify(raw))).toBe('pow')
+  })
+
+  test('a block without the version bit works for itself', () => {
+    const raw = Array.from({ length: 64 }, (_, time) =>
+      rawOf(blockBytes([{ lockTime: time }], { version: 0x00620002 }), 1),
+    ).find(({ hash }) => hash[0]! < 0x7f)!
+    expect(merged.verify(raw).proofs).toContain('pow')
   })
 })
 

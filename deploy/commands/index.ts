@@ -24,6 +24,8 @@ export interface IndexOptions {
   heights?: number[]
   recorded?: boolean
   senders?: boolean
+  /** Blocks written in one go. */
+  batch?: number
 }
 
 /** The JSON line that ends the command. Counts are of the asked heights as they stand in the store. */
@@ -56,7 +58,10 @@ export async function runIndex(
       { dataDirectory: context.config.dataDirectory, logger: context.logger },
       async ({ sql }) => {
         await registerChain(sql, chain.definition)
-        const run = await indexHeights({ ...context, sql, chain, source }, heights)
+        const run = await indexHeights(
+          { ...context, sql, chain, source, batchBlocks: options.batch },
+          heights,
+        )
         const summary: IndexSummary = {
           chain: slug,
           ...(await countStored(sql, slug, mergeRanges(heights.map(height => [height, height] as const)))),
@@ -94,6 +99,7 @@ interface IndexDeps extends CommandContext {
   sql: Sql
   chain: Chain
   source: ChainSource<unknown>
+  batchBlocks: number | undefined
 }
 
 async function indexHeights(
@@ -104,7 +110,7 @@ async function indexHeights(
   const writer = await openWriter({ sql, chain, owner: ownerName(), isGone: isGoneHere })
   const published = await readPublished(sql, chain.definition.slug)
   const missing = heights.filter(height => !includesHeight(published, height))
-  const ingest = createIngest({ sql, chain, writer, source })
+  const ingest = createIngest({ sql, chain, writer, source, batchBlocks: deps.batchBlocks })
   const progress = createProgress({ total: missing.length, logger, terminal: deps.terminal })
   const failed: FailedBlock[] = []
   const fail = (blocks: readonly FailedBlock[]) => {
