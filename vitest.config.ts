@@ -4,10 +4,14 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     pool: 'forks',
+    reporters: ['default', './test/plain-reporter.ts'],
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['{schema,crawlers,splitter,api,web,deploy}/**/*.test.ts', 'test/architecture.test.ts'] },
+        test: {
+          name: 'unit',
+          include: ['{schema,crawlers,splitter,api,web,deploy}/**/*.test.ts', 'test/architecture.test.ts'],
+        },
       },
       {
         extends: true,
@@ -15,8 +19,8 @@ export default defineConfig({
           name: 'store',
           include: ['test/**/*.test.ts'],
           exclude: ['test/architecture.test.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
     ],

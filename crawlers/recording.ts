@@ -1,7 +1,9 @@
 import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ConfigError, MalformedAnswerError, NotAvailableError } from '../schema/errors.ts'
-import type { ParseJson } from './rpc.ts'
+
+/** Turns the text of an answer's `result` into a value. `JSON.parse` unless amounts would pass through floats. */
+export type ParseJson = (text: string) => unknown
 
 /**
  * Node answers in files, one for each call: `<method>/<params joined with _>.json` holds the `result`. Objects in the
@@ -65,7 +67,7 @@ export async function openRecording(path: string): Promise<Recording> {
     try {
       return await readFile(join(directory, relative), 'utf8')
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+      if (['ENOENT', 'ENAMETOOLONG'].includes((error as NodeJS.ErrnoException).code ?? '')) return null
       throw error
     }
   }

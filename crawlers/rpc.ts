@@ -8,10 +8,7 @@ import {
   NotAvailableError,
   RpcError,
 } from '../schema/errors.ts'
-import { openRecording, type Recording } from './recording.ts'
-
-/** Turns the text of an answer's `result` into a value. `JSON.parse` unless amounts would pass through floats. */
-export type ParseJson = (text: string) => unknown
+import { openRecording, type ParseJson, type Recording } from './recording.ts'
 
 export interface CallOptions {
   parse?: ParseJson
@@ -77,21 +74,19 @@ export async function openRpc(
   const backoffMs = settings.backoffMs ?? 250
 
   async function call(method: string, params: readonly unknown[], options?: CallOptions): Promise<unknown> {
-    let last: unknown
-    for (let attempt = 0; attempt < attempts; attempt++) {
-      if (attempt > 0) await new Promise(resolve => setTimeout(resolve, backoffMs * 2 ** (attempt - 1)))
-      let retryable = false
+    for (let attempt = 1; ; attempt++) {
+      const errors: unknown[] = []
       for (const endpoint of opened) {
         try {
           return await endpoint.call({ method, params }, options)
         } catch (error) {
-          last = error
-          retryable ||= error instanceof EndpointError
+          errors.push(error)
         }
       }
-      if (!retryable) break
+      const told = mostTelling(errors)
+      if (!(told instanceof EndpointError) || attempt >= attempts) throw told
+      await new Promise(resolve => setTimeout(resolve, backoffMs * 2 ** (attempt - 1)))
     }
-    throw last
   }
 
   return {
@@ -112,6 +107,19 @@ export async function openRpc(
   }
 }
 
+/**
+ * Callers take "not there" and "refused" for answers. One endpoint alone must not give them while another, which may
+ * well have it, is in trouble.
+ */
+function mostTelling(errors: readonly unknown[]): unknown {
+  const rank = (error: unknown) => {
+    if (error instanceof EndpointError) return 0
+    if (error instanceof NotAvailableError) return 3
+    return error instanceof RpcError ? 2 : 1
+  }
+  return [...errors].sort((a, b) => rank(a) - rank(b))[0]
+}
+
 async function openEndpoint(settings: EndpointSettings, options: RpcSettings): Promise<Endpoint> {
   if (settings.url.startsWith('file:')) {
     const recording = await openRecording(settings.url.slice('file:'.length).replace(/^\/\/(?=\/)/, ''))
@@ -129,24 +137,47 @@ function parseUrl(text: string): URL {
   let url: URL
   try {
     url = new URL(text)
-  } catch (cause) {
-    throw new ConfigError(`endpoint: expected http(s)://… or file:DIR, got ${JSON.stringify(text)}`, {
-      cause,
-    })
+  } catch {
+    throw notAnEndpoint(text)
   }
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw new ConfigError(`endpoint: expected http(s)://… or file:DIR, got ${JSON.stringify(url.protocol)}`)
-  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw notAnEndpoint(text)
   return url
+}
+
+/** Without a cause: that of `new URL` holds the whole address. */
+function notAnEndpoint(text: string): ConfigError {
+  return new ConfigError(
+    `endpoint: expected http(s)://… or file:DIR, got ${JSON.stringify(hideCredentials(text))}`,
+  )
+}
+
+/** Text that may hold addresses, safe to log: user and password are left out. */
+export function hideCredentials(text: string): string {
+  return text.replace(/\/\/[^/\s]*@/g, '//…@')
+}
+
+/** Providers take keys as a part of the path: what is too long for a word is not shown. */
+function endpointName(url: URL): string {
+  const path = url.pathname.replace(/[^/]{20,}/g, '…')
+  return `${url.protocol}//${url.host}${path}`
+}
+
+/** A password may hold a percent sign that encodes nothing. */
+function decodeCredential(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 /** JSON-RPC over HTTP: 2.0 as Ethereum nodes speak it, 1.0 as Bitcoin nodes do (errors come with status 404 or 500). */
 function openHttpEndpoint(settings: EndpointSettings, options: RpcSettings): Endpoint {
   const url = parseUrl(settings.url)
-  const name = `${url.protocol}//${url.host}${url.pathname}`
+  const name = endpointName(url)
   const headers: Record<string, string> = { 'content-type': 'application/json', ...settings.headers }
   if (url.username || url.password) {
-    const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+    const credentials = `${decodeCredential(url.username)}:${decodeCredential(url.password)}`
     headers.authorization = `Basic ${Buffer.from(credentials).toString('base64')}`
     url.username = ''
     url.password = ''

@@ -1,5 +1,10 @@
-import type { BlockRef } from './chain.ts'
 import type { BlockTables, RowOf } from './tables.ts'
+
+/** A block named by its place and its hash; the hash is binary, in the order in which the chain prints it. */
+export interface BlockRef {
+  height: number
+  hash: Uint8Array
+}
 
 /** Rows of one block by table. Order inside a table is the order of the table's key. */
 export type BlockRows = { [T in keyof BlockTables]?: RowOf<BlockTables[T]>[] }

@@ -1,4 +1,4 @@
-import type { SplitBlock } from './block.ts'
+import type { BlockRef, SplitBlock } from './block.ts'
 
 /** How a chain writes its hashes: `hex` (Bitcoin), `0x` (EVM), or the text itself. Stored binary except `text`. */
 export type HashForm = 'hex' | '0x' | 'text'
@@ -32,12 +32,6 @@ export interface ChainDefinition {
   partialEffects: string
   /** Public endpoints that are used when the operator names none. */
   endpoints: readonly string[]
-}
-
-/** A block named by its place and its hash; the hash is binary, in the order in which the chain prints it. */
-export interface BlockRef {
-  height: number
-  hash: Uint8Array
 }
 
 /**

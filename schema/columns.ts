@@ -96,6 +96,9 @@ export class RowWriter {
 
   text(text: string): void {
     const size = Buffer.byteLength(text)
+    if (size !== text.length && /\p{Surrogate}/u.test(text)) {
+      throw new InputError(`expected text, got half of a character in ${JSON.stringify(text.slice(0, 40))}`)
+    }
     this.varUint(size)
     const at = this.reserve(size)
     this.bytes.write(text, at, 'utf8')
@@ -162,6 +165,7 @@ export class RowReader {
     for (let factor = 1; ; factor *= 128) {
       const byte = this.uint8()
       value += (byte & 0x7f) * factor
+      if (value > Number.MAX_SAFE_INTEGER) throw new InputError(`a length does not fit 2^53 at ${this.at}`)
       if (byte < 0x80) return value
     }
   }
@@ -238,7 +242,10 @@ export const uint8: Column<number> = {
 
 export const bool: Column<boolean> = {
   type: 'Bool',
-  write: (out, value) => out.uint8(value ? 1 : 0),
+  write: (out, value) => {
+    if (typeof value !== 'boolean') throw new InputError(`${String(value)} does not fit Bool`)
+    out.uint8(value ? 1 : 0)
+  },
   read: from => from.uint8() !== 0,
 }
 
@@ -248,7 +255,10 @@ export const flag: Column<boolean> = { ...bool, type: 'UInt8' }
 /** +1 for a row, -1 for its cancellation. */
 export const sign: Column<1 | -1> = {
   type: 'Int8',
-  write: (out, value) => out.uint8(value === 1 ? 1 : 0xff),
+  write: (out, value) => {
+    if (value !== 1 && value !== -1) throw new InputError(`${String(value)} does not fit a sign`)
+    out.uint8(value === 1 ? 1 : 0xff)
+  },
   read: from => (from.uint8() === 1 ? 1 : -1),
 }
 
@@ -417,7 +427,11 @@ export function array<T>(inner: Column<T>): Column<readonly T[]> {
       out.varUint(values.length)
       for (const value of values) inner.write(out, value)
     },
-    read: from => Array.from({ length: from.varUint() }, () => inner.read(from)),
+    read: from => {
+      const values: T[] = []
+      for (let left = from.varUint(); left > 0; left--) values.push(inner.read(from))
+      return values
+    },
   }
 }
 

@@ -4,7 +4,15 @@ import type { Sql, SqlParams } from '../schema/ports.ts'
 import type { Ranges } from '../schema/ranges.ts'
 import { blockTableNames } from '../schema/tables.ts'
 import { chainValues } from './chain-row.ts'
-import type { Difference } from './check.ts'
+
+/** Something that is not as the archive's proven bytes say. */
+export interface Difference {
+  /** Null where the difference belongs to no single block. */
+  height: number | null
+  table: string
+  /** What was expected and what came. */
+  difference: string
+}
 
 const LIMIT = 100
 

@@ -11,21 +11,12 @@ import {
   type TableName,
   versionColumns,
 } from '../schema/tables.ts'
-import { checkTotals } from './check-totals.ts'
+import { checkTotals, type Difference } from './check-totals.ts'
 import { readPublished } from './journal.ts'
 import { createOutputLookup } from './outputs.ts'
 import { type PreparedBlock, prepareLinked } from './prepare.ts'
 import { columnNames, decodeRows, type StoredRow, tableOf } from './rows.ts'
 import { readArchive, readLinks } from './stored.ts'
-
-/** Something that is not as the archive's proven bytes say. */
-export interface Difference {
-  /** Null where the difference belongs to no single block. */
-  height: number | null
-  table: string
-  /** What was expected and what came. */
-  difference: string
-}
 
 export interface CheckReport {
   blocks: number

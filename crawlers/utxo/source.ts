@@ -1,7 +1,8 @@
 import { formatHex, parseHex } from '../../schema/bytes.ts'
 import type { ChainSource, Identity } from '../../schema/chain.ts'
 import { MalformedAnswerError, NotAvailableError, RpcError, WrongChainError } from '../../schema/errors.ts'
-import type { ParseJson, Rpc } from '../rpc.ts'
+import type { ParseJson } from '../recording.ts'
+import type { Rpc } from '../rpc.ts'
 import { type BlockFormat, readBlock } from './block.ts'
 import {
   type NodeBlock,
