@@ -4,29 +4,40 @@ import { z } from 'zod'
 import type { Chain } from '../crawlers/chain.ts'
 import { knownChains } from '../crawlers/chains.ts'
 import { defineEvmChain } from '../crawlers/evm/family.ts'
-import type { EndpointSettings } from '../crawlers/rpc.ts'
+import { type EndpointSettings, hideCredentials } from '../crawlers/rpc.ts'
 import { ConfigError } from '../schema/errors.ts'
 
 const slug = z
   .string()
   .regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/, 'expected lower-case letters, digits and single dashes')
 
+/** An object without other keys; a wrong one is told with those that there are. */
+function object<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  const keys = Object.keys(shape).join(', ')
+  return z.strictObject(shape, {
+    error: issue => (issue.code === 'unrecognized_keys' ? `expected one of ${keys}` : undefined),
+  })
+}
+
 const endpoint = z.union([
   z.string().min(1),
-  z.strictObject({ url: z.string().min(1), headers: z.record(z.string(), z.string()).optional() }),
+  object({ url: z.string().min(1), headers: z.record(z.string(), z.string()).optional() }),
 ])
 
-const knownChainSettings = z.strictObject({
+const chainSettingsShape = {
   endpoints: z.array(endpoint).min(1).optional(),
   recoverSenders: z.boolean().optional(),
   traces: z.boolean().optional(),
-})
+}
 
-const evmChainSettings = knownChainSettings.extend({
+const knownChainSettings = object(chainSettingsShape)
+
+const evmChainSettings = object({
+  ...chainSettingsShape,
   family: z.literal('evm'),
   chainId: z.int().positive(),
   name: z.string().min(1),
-  native: z.strictObject({
+  native: object({
     symbol: z.string().min(1).max(16),
     name: z.string().min(1),
     decimals: z.int().min(0).max(77),
@@ -36,11 +47,25 @@ const evmChainSettings = knownChainSettings.extend({
     .regex(/^0x[0-9a-f]{64}$/, 'expected 0x and 64 lower-case hex digits')
     .optional(),
   confirmations: z.int().positive().optional(),
+  blobSidecarsInRoot: z.boolean().optional(),
 })
 
-const fileSchema = z.strictObject({
+type KnownSettings = z.infer<typeof knownChainSettings>
+type EvmSettings = z.infer<typeof evmChainSettings>
+
+/** A definition names its family, settings of a built-in chain do not: no problem of the other shape is told. */
+const chainEntry = z.unknown().transform((given, context): KnownSettings | EvmSettings => {
+  const isDefinition = typeof given === 'object' && given !== null && 'family' in given
+  const result = (isDefinition ? evmChainSettings : knownChainSettings).safeParse(given)
+  if (result.success) return result.data
+  for (const issue of result.error.issues)
+    context.issues.push({ ...issue, input: given } as z.core.$ZodRawIssue)
+  return z.NEVER
+})
+
+const fileSchema = object({
   data: z.string().min(1).optional(),
-  chains: z.record(slug, z.union([evmChainSettings, knownChainSettings])).optional(),
+  chains: z.record(slug, chainEntry).optional(),
 })
 
 export interface ChainSettings {
@@ -95,11 +120,14 @@ export function parseConfig(
   try {
     document = parse(text) ?? {}
   } catch (cause) {
-    throw new ConfigError(`${name}: not YAML: ${(cause as Error).message}`, { cause })
+    // The rest of the message, and the cause, quote the file: secrets and all.
+    const [problem = ''] = (cause as Error).message.split('\n')
+    throw new ConfigError(`${name}: not YAML: ${problem.replace(/:$/, '')}`)
   }
-  const result = fileSchema.safeParse(fillIn(document, name, environment), { reportInput: true })
+  const result = fileSchema.safeParse(fillIn(document, name, environment))
   if (result.success) return result.data
-  throw new ConfigError(`${name}: ${result.error.issues.flatMap(issue => describeIssue(issue)).join('; ')}`)
+  const problems = result.error.issues.flatMap(issue => describeIssue(issue, document))
+  throw new ConfigError(`${name}: ${problems.join('; ')}`)
 }
 
 /** Secrets stay in the environment: `${NAME}` in any text of the file. */
@@ -125,24 +153,40 @@ function fillIn(
   return value
 }
 
-/** Key, what was expected, what came. Of a choice between shapes, the one that came closest is told. */
-function describeIssue(issue: z.core.$ZodIssue, parents: readonly PropertyKey[] = []): string[] {
+/**
+ * Key, what was expected, what came: as the file has it, so that no secret of the environment is told. Of a choice
+ * between shapes, the one that was meant is told.
+ */
+function describeIssue(
+  issue: z.core.$ZodIssue,
+  document: unknown,
+  parents: readonly PropertyKey[] = [],
+): string[] {
   const path = [...parents, ...issue.path]
-  if (issue.code === 'invalid_union') {
-    const closest = [...issue.errors].sort((a, b) => weight(a) - weight(b))[0]
-    if (closest && closest.length > 0) return closest.flatMap(inner => describeIssue(inner, path))
-  }
   const key = path.join('.') || '(top level)'
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map(unknown => `${[...path, unknown].join('.')}: unknown key`)
+  const given = path.reduce<unknown>(
+    (value, step) => (value as Record<PropertyKey, unknown>)?.[step],
+    document,
+  )
+  let expected = issue.message
+  switch (issue.code) {
+    case 'invalid_union': {
+      const meant = issue.errors.find(choice => choice.every(inner => inner.path.length > 0))
+      if (meant) return meant.flatMap(inner => describeIssue(inner, document, path))
+      expected = [...new Set(issue.errors.map(choice => withoutGot(choice[0]?.message ?? '')))].join(' or ')
+      break
+    }
+    case 'unrecognized_keys':
+      return issue.keys.map(unknown => `${[...path, unknown].join('.')}: unknown key, ${issue.message}`)
+    case 'invalid_key':
+      return [`${key}: ${issue.issues[0]?.message}, got ${JSON.stringify(path.at(-1))}`]
   }
-  const got = issue.input === undefined ? 'nothing' : JSON.stringify(issue.input)
-  return [`${key}: ${issue.message.replace(/^Invalid input: /, '')}, got ${got}`]
+  const got = given === undefined ? 'nothing' : hideCredentials(JSON.stringify(given))
+  return [`${key}: ${withoutGot(expected)}, got ${got}`]
 }
 
-function weight(issues: readonly z.core.$ZodIssue[]): number {
-  const foreign = issues.some(issue => issue.path.at(-1) === 'family' || issue.code === 'invalid_type')
-  return issues.length + (foreign ? 100 : 0)
+function withoutGot(message: string): string {
+  return message.replace(/^Invalid input: /, '').replace(/, received .*$/, '')
 }
 
 function chainSettings(file: FileConfig): Map<string, ChainSettings> {
@@ -166,7 +210,7 @@ function chainSettings(file: FileConfig): Map<string, ChainSettings> {
   return settings
 }
 
-function privateChain(slug: string, given: z.infer<typeof evmChainSettings>): Chain {
+function privateChain(slug: string, given: EvmSettings): Chain {
   const confirmations = given.confirmations ?? 12
   return defineEvmChain({
     slug,
@@ -179,11 +223,12 @@ function privateChain(slug: string, given: z.infer<typeof evmChainSettings>): Ch
     endpoints: [],
     partialEffects: 'genesis allocations are not known',
     rewards: { kind: 'none' },
+    blobSidecarsInRoot: given.blobSidecarsInRoot ?? false,
     wrappedNative: [],
   })
 }
 
-function withDefaults(chain: Chain, given: z.infer<typeof knownChainSettings>): ChainSettings {
+function withDefaults(chain: Chain, given: KnownSettings): ChainSettings {
   const endpoints = given.endpoints ?? chain.definition.endpoints
   return {
     chain,

@@ -162,12 +162,12 @@ export class RowReader {
 
   varUint(): number {
     let value = 0
-    for (let factor = 1; ; factor *= 128) {
+    for (let factor = 1; factor <= 2 ** 49; factor *= 128) {
       const byte = this.uint8()
       value += (byte & 0x7f) * factor
-      if (value > Number.MAX_SAFE_INTEGER) throw new InputError(`a length does not fit 2^53 at ${this.at}`)
       if (byte < 0x80) return value
     }
+    throw new InputError(`expected a length, got more than 8 bytes of one at ${this.at}`)
   }
 
   raw(size: number): Buffer {

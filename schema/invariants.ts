@@ -1,5 +1,5 @@
 import type { SplitBlock } from './block.ts'
-import { formatHex } from './bytes.ts'
+import { equalBytes, formatHex } from './bytes.ts'
 import { InvariantError } from './errors.ts'
 
 /**
@@ -18,6 +18,7 @@ export function checkSplitBlock(split: SplitBlock): void {
   }
   checkDense(where, 'transactions', transactions)
   checkDense(where, 'effects', effects)
+  checkOwners(where, effects, transactions)
   const complete = new Set<string>([''])
   for (const row of transactions) if (row.effects_complete) complete.add(formatHex(row.hash))
   checkZeroSums(where, effects, complete)
@@ -30,6 +31,23 @@ function checkDense(where: string, table: string, rows: readonly { index: number
 }
 
 type EffectRow = NonNullable<SplitBlock['rows']['effects']>[number]
+type TransactionRow = NonNullable<SplitBlock['rows']['transactions']>[number]
+
+/** An effect is the block's own or that of one of its transactions: no other could be summed up. */
+function checkOwners(
+  where: string,
+  effects: readonly EffectRow[],
+  transactions: readonly TransactionRow[],
+): void {
+  for (const { index, transaction_hash, transaction_index } of effects) {
+    const owner = transaction_index === null ? new Uint8Array(0) : transactions[transaction_index]?.hash
+    if (owner && equalBytes(owner, transaction_hash)) continue
+    throw new InvariantError(
+      `${where}: effect ${index} is of transaction ${transaction_index} ${formatHex(transaction_hash)}, ` +
+        `expected ${owner ? formatHex(owner) || 'no hash' : `one of ${transactions.length}`}`,
+    )
+  }
+}
 
 /** Coins come from somewhere and go somewhere: each transaction's effects sum to zero in every asset. */
 function checkZeroSums(where: string, effects: readonly EffectRow[], complete: ReadonlySet<string>): void {

@@ -8,5 +8,6 @@ export const evmLocal = defineEvmChain({
   native: { symbol: 'ETH', name: 'Ether', decimals: 18 },
   finality: { kind: 'confirmations', safe: 1, final: 64 },
   maxReorgDepth: 256,
+  blobSidecarsInRoot: true,
   endpoints: ['http://127.0.0.1:8545'],
 })

@@ -2,6 +2,7 @@ import { MalformedAnswerError } from '../../schema/errors.ts'
 import { keccak256 } from './hash.ts'
 import { decodeHeader, headerItem } from './header.ts'
 import {
+  type BlobSidecar,
   type CallFrame,
   type EvmRaw,
   type EvmReceipt,
@@ -108,17 +109,30 @@ function oneOf<T>(values: readonly T[], tree: RlpTree | undefined, name: string)
 function transactionEntry(tx: EvmTransaction): RlpItem {
   const bytes = encodeTransaction(tx)
   const isHash = keccak256(bytes).equals(tx.hash)
-  return [bytes, tx.from, option(isHash ? null : tx.hash, hash => hash)]
+  return [
+    bytes,
+    tx.from,
+    option(isHash ? null : tx.hash, hash => hash),
+    option(tx.sidecar ?? null, ({ blobs, commitments, proofs }) => [blobs, commitments, proofs]),
+  ]
 }
 
 function readTransactionEntry(tree: RlpTree): EvmTransaction {
-  const [bytesTree, from, hash] = rlpList(tree, 'transaction', 3)
+  const [bytesTree, from, hash, sidecarTree] = rlpList(tree, 'transaction', 4)
   const bytes = rlpBytes(bytesTree, 'transaction')
+  const sidecar = readOption(sidecarTree, readSidecar)
   return {
     ...decodeTransaction(bytes),
     hash: readOption(hash, one => rlpBytes(one, 'transaction hash', 32)) ?? keccak256(bytes),
     from: rlpBytes(from, 'sender', 20),
+    ...(sidecar && { sidecar }),
   }
+}
+
+function readSidecar(tree: RlpTree): BlobSidecar {
+  const at = rlpList(tree, 'sidecar', 3)
+  const list = (place: number, name: string) => rlpList(at[place], name).map(one => rlpBytes(one, name))
+  return { blobs: list(0, 'blobs'), commitments: list(1, 'commitments'), proofs: list(2, 'proofs') }
 }
 
 function receiptEntry(receipt: EvmReceipt): RlpItem {

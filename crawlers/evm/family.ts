@@ -22,6 +22,8 @@ export interface EvmChainOptions extends Given, Partial<Defaulted> {
   native: { symbol: string; name?: string | undefined; decimals: number }
   /** How miners are paid; none by default. */
   rewards?: RewardSchedule
+  /** Blocks commit to blob transactions in the network encoding, sidecar included (anvil 1.x). */
+  blobSidecarsInRoot?: boolean
   /** Contracts whose Deposit and Withdrawal events make and destroy wrapped native coins (WETH9). */
   wrappedNative?: readonly string[]
 }
@@ -59,6 +61,7 @@ export function defineEvmChain(options: EvmChainOptions): Chain<EvmRaw> {
     rewards: options.rewards ?? { kind: 'none' },
     wrappedNative: new Set(options.wrappedNative?.map(address => address.toLowerCase())),
   }
+  const quirks = { chainId: options.chainId, blobSidecarsInRoot: options.blobSidecarsInRoot ?? false }
   return {
     definition,
     verify: raw => verifyBlock(raw, definition),
@@ -68,6 +71,6 @@ export function defineEvmChain(options: EvmChainOptions): Chain<EvmRaw> {
     parseHash: text => (/^0x[0-9a-f]{64}$/i.test(text) ? Buffer.from(text.slice(2), 'hex') : null),
     formatHash: formatHex0x,
     thorough: raw => ({ ...raw, recoverSenders: true }),
-    open: (rpc, sourceOptions) => openEvmSource(rpc, definition, options.chainId, sourceOptions),
+    open: (rpc, sourceOptions) => openEvmSource(rpc, definition, quirks, sourceOptions),
   }
 }

@@ -16,6 +16,7 @@ import { headerItem } from './header.ts'
 import type {
   AccessEntry,
   Authorization,
+  BlobSidecar,
   EvmHeader,
   EvmLog,
   EvmRaw,
@@ -122,7 +123,14 @@ function readTransaction(entry: unknown, place: number): EvmTransaction {
     v,
     r: asQuantity(node.r, where, 'r'),
     s: asQuantity(node.s, where, 's'),
+    ...(type === 3 && !isAbsent(node.blobs) && { sidecar: readSidecar(node, where) }),
   }
+}
+
+function readSidecar(node: Answer, where: string): BlobSidecar {
+  const list = (field: 'blobs' | 'commitments' | 'proofs') =>
+    asList(node[field], `${where}: ${field}`).map(one => asBytes(one, where, field))
+  return { blobs: list('blobs'), commitments: list('commitments'), proofs: list('proofs') }
 }
 
 function readHashes(value: unknown, where: string, field: string): Buffer[] {

@@ -50,6 +50,13 @@ export interface Authorization {
 }
 
 /** A transaction of type 0 to 4. Fields that its type does not have are null or empty. */
+/** What travels beside a blob transaction through the network (EIP-4844); not part of a block by the specification. */
+export interface BlobSidecar {
+  blobs: Buffer[]
+  commitments: Buffer[]
+  proofs: Buffer[]
+}
+
 export interface EvmTransaction {
   type: number
   /** As claimed by the node; computed where the node gave RLP. */
@@ -75,6 +82,8 @@ export interface EvmTransaction {
   v: bigint
   r: bigint
   s: bigint
+  /** Only where the chain's blocks commit to it (`blobSidecarsInRoot`). */
+  sidecar?: BlobSidecar
 }
 
 export interface EvmLog {

@@ -5,7 +5,7 @@ import type { Call, Rpc } from '../rpc.ts'
 import { type Answer, asHash, asList, asNumber, asObject, asQuantity, isAbsent } from './fields.ts'
 import { headerHash } from './header.ts'
 import { type BlockAnswer, readBlock, readHeader, readReceipts } from './json.ts'
-import type { CallFrame, EvmHeader, EvmRaw, EvmReceipt, TraceSource } from './raw.ts'
+import type { CallFrame, EvmHeader, EvmRaw, EvmReceipt, EvmTransaction, TraceSource } from './raw.ts'
 import { readRawBlock, readRawReceipts } from './rlp-block.ts'
 import { readCallTracer, readTraceBlock } from './traces.ts'
 
@@ -40,11 +40,22 @@ function placeOfHash(hash: string): Place {
 
 type Told = BlockAnswer & Partial<Pick<EvmRaw, 'uncles'>>
 
+/** What a chain's nodes differ in. */
+export interface SourceQuirks {
+  chainId: number
+  blobSidecarsInRoot: boolean
+}
+
+/** Some nodes tell what no block commits to. */
+function withoutSidecar({ sidecar: _told, ...tx }: EvmTransaction): EvmTransaction {
+  return tx
+}
+
 /** Reads blocks of an Ethereum-like chain from its nodes or from a recording. */
 export function openEvmSource(
   rpc: Rpc,
   definition: ChainDefinition,
-  chainId: number,
+  quirks: SourceQuirks,
   options: SourceOptions = {},
 ): ChainSource<EvmRaw> {
   const ask = createAsker(rpc)
@@ -65,6 +76,7 @@ export function openEvmSource(
       askedHash: 'hash' in asked ? asked.hash : null,
       fromRlp,
       ...told,
+      transactions: quirks.blobSidecarsInRoot ? told.transactions : told.transactions.map(withoutSidecar),
       uncles,
       receipts,
       ...traced,
@@ -73,7 +85,7 @@ export function openEvmSource(
   }
 
   return {
-    identify: () => identify(rpc, definition, chainId),
+    identify: () => identify(rpc, definition, quirks.chainId),
     async head() {
       const answer = await orNull(rpc.call('eth_blockNumber', []))
       if (answer !== null) return asNumber(answer, 'eth_blockNumber', '')

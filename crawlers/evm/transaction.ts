@@ -26,6 +26,13 @@ export function encodeTransaction(tx: EvmTransaction): Buffer {
   return encodeRlp(signedFields(tx), envelope(tx))
 }
 
+/** The network encoding of EIP-4844 where a sidecar is known, else the consensus encoding. */
+export function encodeWithSidecar(tx: EvmTransaction): Buffer {
+  if (tx.sidecar === undefined) return encodeTransaction(tx)
+  const { blobs, commitments, proofs } = tx.sidecar
+  return encodeRlp([signedFields(tx), blobs, commitments, proofs], envelope(tx))
+}
+
 /** What the sender signed. */
 export function signingHash(tx: EvmTransaction): Buffer {
   const fields = unsignedFields(tx)
@@ -93,8 +100,8 @@ export function unknownType(type: number): MalformedAnswerError {
   return new MalformedAnswerError(`transaction: expected type 0 to 4, got ${type}`)
 }
 
-/** Everything of a transaction but its hash and sender. */
-export type SignedTransaction = Omit<EvmTransaction, 'hash' | 'from'>
+/** Everything of a transaction but its hash, sender and sidecar. */
+export type SignedTransaction = Omit<EvmTransaction, 'hash' | 'from' | 'sidecar'>
 
 /** @throws MalformedAnswerError unless the bytes are a transaction of type 0 to 4. */
 export function decodeTransaction(bytes: Uint8Array): SignedTransaction {

@@ -9,7 +9,7 @@ import type { CallFrame, EvmRaw, EvmReceipt, EvmTransaction, ToldOutcome } from 
 import { encodeReceipt } from './receipt.ts'
 import { encodeRlp } from './rlp.ts'
 import { createdAddress, recoverSender } from './sender.ts'
-import { encodeTransaction } from './transaction.ts'
+import { encodeTransaction, encodeWithSidecar } from './transaction.ts'
 import { orderedTrieRoot } from './trie.ts'
 import { withdrawalItem } from './withdrawal.ts'
 
@@ -80,7 +80,7 @@ function proveTransactions({ header, transactions }: EvmRaw): void {
   const encoded = transactions.map((tx, place) => {
     const bytes = encodeTransaction(tx)
     expectEqual('txRoot', 'transaction hash', tx.hash, keccak256(bytes), place)
-    return bytes
+    return tx.sidecar === undefined ? bytes : encodeWithSidecar(tx)
   })
   expectEqual('txRoot', 'transactions root', header.transactionsRoot, orderedTrieRoot(encoded))
 }
