@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ConfigError, MalformedAnswerError, NotAvailableError } from '../schema/errors.ts'
@@ -97,7 +98,8 @@ export async function openRecording(path: string): Promise<Recording> {
     },
     async list(method) {
       try {
-        return (await readdir(join(directory, method))).map(name => name.replace(/\.[a-z]+$/, '')).sort()
+        const names = (await readdir(join(directory, method))).filter(name => !name.endsWith('.part'))
+        return names.map(name => name.replace(/\.[a-z]+$/, '')).sort()
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
         throw error
@@ -122,6 +124,8 @@ export async function writeRecorded(
   const path = join(directory, recordedPath(method, params))
   await mkdir(dirname(path), { recursive: true })
   const text = path.endsWith('.hex') ? String(result) : stringify(result)
-  await writeFile(`${path}.part`, `${text}\n`)
-  await rename(`${path}.part`, path)
+  // A name of its own: the same call may be answered twice at the same time.
+  const part = `${path}.${randomUUID()}.part`
+  await writeFile(part, `${text}\n`)
+  await rename(part, path)
 }

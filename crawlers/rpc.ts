@@ -153,7 +153,7 @@ function notAnEndpoint(text: string): ConfigError {
 
 /** Text that may hold addresses, safe to log: user and password are left out. */
 export function hideCredentials(text: string): string {
-  return text.replace(/\/\/[^/\s]*@/g, '//…@')
+  return text.replace(/\/\/[^\s"]*@/g, '//…@')
 }
 
 /** Providers take keys as a part of the path: what is too long for a word is not shown. */
@@ -231,9 +231,12 @@ function openHttpEndpoint(settings: EndpointSettings, options: RpcSettings): End
 }
 
 const METHOD_NOT_FOUND = -32601
+/** Overloaded, or not ready: `-28` is bitcoind that still starts, `-32005` a limit of a provider. */
+const PASSING_STATUSES = [408, 429, 502, 503, 504]
+const PASSING_CODES = [-28, -32005]
 
 function readAnswer(name: string, method: string, status: number, body: string, parse: ParseJson): unknown {
-  let answer: { result?: unknown; error?: { code?: unknown; message?: unknown } | null }
+  let answer: { result?: unknown; error?: { code?: unknown; message?: unknown } | string | null }
   try {
     answer = parse(body) as typeof answer
   } catch (cause) {
@@ -249,12 +252,12 @@ function readAnswer(name: string, method: string, status: number, body: string, 
   }
   const { error } = answer
   if (error !== undefined && error !== null) {
-    const code = Number(error.code)
-    const text = `${name}: ${method}: ${String(error.message ?? 'no message')} (code ${code})`
+    // Gateways in front of a node put a bare text there.
+    const { code: told, message } = typeof error === 'object' ? error : { code: 0, message: error }
+    const code = Number(told)
+    const text = `${name}: ${method}: ${String(message ?? 'no message')} (code ${code})`
     if (code === METHOD_NOT_FOUND) throw new NotAvailableError(text)
-    if (status === 429 || status === 502 || status === 503 || code === -32005 || code === -28) {
-      throw new EndpointError(text)
-    }
+    if (PASSING_STATUSES.includes(status) || PASSING_CODES.includes(code)) throw new EndpointError(text)
     throw new RpcError(text, code)
   }
   if (status >= 400) throw new EndpointError(`${name}: ${method} answered HTTP ${status}`)

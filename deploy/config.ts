@@ -89,10 +89,11 @@ export interface ConfigSources {
 
 /** The configuration: command line before environment before file before defaults. @throws ConfigError */
 export async function readConfig(sources: ConfigSources): Promise<Config> {
-  const named = sources.file ?? sources.environment.WANLIAN_CONFIG
+  // An empty variable is one that is not set.
+  const named = sources.file ?? (sources.environment.WANLIAN_CONFIG || undefined)
   const file = parseConfig(await readFileOrNothing(named), named ?? 'wanlian.yaml', sources.environment)
   return {
-    dataDirectory: sources.dataDirectory ?? sources.environment.WANLIAN_DATA ?? file.data ?? './data',
+    dataDirectory: sources.dataDirectory ?? (sources.environment.WANLIAN_DATA || (file.data ?? './data')),
     chains: chainSettings(file),
   }
 }

@@ -47,7 +47,7 @@ export function createSql(address: StoreAddress, settings: SqlSettings = {}): Sq
       wait_end_of_query: 1,
     },
   })
-  const attempts = settings.attempts ?? 8
+  const attempts = settings.attempts ?? 12
 
   async function repeat<T>(run: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {

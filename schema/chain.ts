@@ -107,6 +107,8 @@ export interface ChainModule<Raw = unknown> {
   split(raw: Raw, verified: Verified): SplitBlock
   /** The archive form: the bytes that were verified and all that `split` took besides. `decode(encode(raw))` is equal to raw. */
   encode(raw: Raw): Uint8Array
+  /** About how many bytes `encode` gives, without the work: for sizing batches. */
+  sizeOf(raw: Raw): number
   /** @throws MalformedAnswerError when the bytes are not of this family's archive format. */
   decode(bytes: Uint8Array): Raw
   /** Hash text as the chain prints it → binary; null when it cannot be a block or transaction hash of this chain. */

@@ -59,7 +59,7 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
         ? await flush()
         : []
     pending.push(block)
-    pendingBytes += chain.encode(block.raw).length
+    pendingBytes += chain.sizeOf(block.raw)
     if (pending.length < batchBlocks && pendingBytes < BATCH_BYTES) return failed
     return [...failed, ...(await flush())]
   }

@@ -107,6 +107,7 @@ export function paperChain(slug = 'paper'): ChainModule<PaperBlock> {
       }
     },
     encode: raw => Buffer.from(JSON.stringify(raw)),
+    sizeOf: () => 100,
     decode(bytes) {
       try {
         return JSON.parse(Buffer.from(bytes).toString()) as PaperBlock

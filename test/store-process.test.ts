@@ -64,7 +64,8 @@ describe('the store process', () => {
   })
 
   test('keeps its secrets to the operator', async () => {
-    for (const file of ['store.json', 'users.xml', 'config.xml']) {
+    const run = join('run', String(process.pid))
+    for (const file of ['store.json', join(run, 'users.xml'), join(run, 'config.xml')]) {
       expect((await stat(join(world.directory, file))).mode & 0o777, file).toBe(0o600)
     }
   })

@@ -50,6 +50,20 @@ export function encodeRaw(raw: EvmRaw): Uint8Array {
   return encodeRlp(item, VERSION)
 }
 
+/** About how long `encodeRaw` comes out: what may be long is counted, what is short is guessed. */
+export function sizeOfRaw(raw: EvmRaw): number {
+  let size = 1_000
+  for (const tx of raw.transactions) size += 250 + tx.input.length + (tx.sidecar?.blobs.length ?? 0) * 131_072
+  for (const receipt of raw.receipts ?? []) {
+    size += 400
+    for (const log of receipt.logs) size += 180 + log.data.length
+  }
+  for (const frames of raw.traces ?? []) {
+    for (const frame of frames) size += 80 + frame.input.length + frame.output.length
+  }
+  return size
+}
+
 /** @throws MalformedAnswerError when the bytes are not such a payload, exactly. */
 export function decodeRaw(bytes: Uint8Array): EvmRaw {
   if (bytes[0] !== VERSION) {
@@ -156,21 +170,19 @@ function toldItem(told: ToldOutcome): RlpItem {
     told.transactionHash,
     told.gasUsed,
     option(told.effectiveGasPrice, price => price),
-    option(told.contractAddress, address => address),
     option(told.blobGasUsed, gas => gas),
     option(told.blobGasPrice, price => price),
   ]
 }
 
 function readTold(tree: RlpTree): ToldOutcome {
-  const at = rlpList(tree, 'told outcome', 6)
+  const at = rlpList(tree, 'told outcome', 5)
   return {
     transactionHash: rlpBytes(at[0], 'transaction hash', 32),
     gasUsed: rlpQuantity(at[1], 'gas used', 8),
     effectiveGasPrice: readOption(at[2], one => rlpQuantity(one, 'effective gas price')),
-    contractAddress: readOption(at[3], one => rlpBytes(one, 'contract address', 20)),
-    blobGasUsed: readOption(at[4], one => rlpQuantity(one, 'blob gas used', 8)),
-    blobGasPrice: readOption(at[5], one => rlpQuantity(one, 'blob gas price')),
+    blobGasUsed: readOption(at[3], one => rlpQuantity(one, 'blob gas used', 8)),
+    blobGasPrice: readOption(at[4], one => rlpQuantity(one, 'blob gas price')),
   }
 }
 

@@ -51,7 +51,6 @@ describe('fees and values', () => {
       transactionHash: tx.hash,
       gasUsed: 21_000n,
       effectiveGasPrice: 4n,
-      contractAddress: null,
       blobGasUsed: 131_072n,
       blobGasPrice: 3n,
     }

@@ -1,7 +1,7 @@
 import { formatHex0x } from '../../schema/bytes.ts'
 import type { ChainDefinition } from '../../schema/chain.ts'
 import type { Chain } from '../chain.ts'
-import { decodeRaw, encodeRaw } from './codec.ts'
+import { decodeRaw, encodeRaw, sizeOfRaw } from './codec.ts'
 import type { EvmRaw } from './raw.ts'
 import type { RewardSchedule } from './rewards.ts'
 import { openEvmSource } from './source.ts'
@@ -68,6 +68,7 @@ export function defineEvmChain(options: EvmChainOptions): Chain<EvmRaw> {
     split: (raw, verified) => splitBlock(raw, verified, rules),
     encode: encodeRaw,
     decode: decodeRaw,
+    sizeOf: sizeOfRaw,
     parseHash: text => (/^0x[0-9a-f]{64}$/i.test(text) ? Buffer.from(text.slice(2), 'hex') : null),
     formatHash: formatHex0x,
     thorough: raw => ({ ...raw, recoverSenders: true }),

@@ -184,7 +184,6 @@ function readReceipt(node: Answer, where: string, transactionType: number): EvmR
       transactionHash,
       gasUsed: asUint64(node.gasUsed, where, 'gasUsed'),
       effectiveGasPrice: optional(node.effectiveGasPrice, where, 'effectiveGasPrice', asQuantity),
-      contractAddress: optional(node.contractAddress, where, 'contractAddress', asAddress),
       blobGasUsed: optional(node.blobGasUsed, where, 'blobGasUsed', asUint64),
       blobGasPrice: optional(node.blobGasPrice, where, 'blobGasPrice', asQuantity),
     },

@@ -42,7 +42,6 @@ export function full(): EvmRaw {
     transactionHash: tx.hash,
     gasUsed: 21_000n,
     effectiveGasPrice: 10n,
-    contractAddress: place === 1 ? contract : null,
     blobGasUsed: null,
     blobGasPrice: null,
   }))

@@ -100,7 +100,6 @@ export interface ToldOutcome {
   gasUsed: bigint
   /** Null where the node does not tell. */
   effectiveGasPrice: bigint | null
-  contractAddress: Buffer | null
   blobGasUsed: bigint | null
   blobGasPrice: bigint | null
 }

@@ -27,7 +27,7 @@ export function defineUtxoChain(options: UtxoChainOptions): Chain<UtxoRaw> {
     family: 'utxo',
     ledger: 'utxo',
     hashForm: 'hex',
-    partialEffects: '',
+    partialEffects: 'outputs that can never be spent (the genesis block, overwritten coinbases) are counted',
   }
   const { genesisHash } = facts
   const rules = { genesisHash, addresses, proofOfWork, powLimit, auxPow, mweb, bip34Height, segwitHeight }
@@ -38,6 +38,7 @@ export function defineUtxoChain(options: UtxoChainOptions): Chain<UtxoRaw> {
     split: (raw, verified) => splitBlock(raw, verified, rules),
     encode: encodeRaw,
     decode: decodeRaw,
+    sizeOf: raw => raw.bytes.length + raw.spent.length * 32,
     parseHash: text => (/^[0-9a-f]{64}$/i.test(text) ? Buffer.from(text, 'hex') : null),
     formatHash: formatHex,
     outputs: {

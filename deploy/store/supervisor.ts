@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { freemem, totalmem } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
 import { StoreError } from '../../schema/errors.ts'
@@ -133,6 +133,7 @@ async function startStore(dataDirectory: string, logger: Logger): Promise<Store>
       if (stopping) return
       try {
         child = await launch(dataDirectory, port, configFile, address)
+        if (stopping) await stop(child)
         supervise()
         await announce()
         return
@@ -152,6 +153,7 @@ async function startStore(dataDirectory: string, logger: Logger): Promise<Store>
       stopping = true
       await stop(child)
       await rm(runningFile(dataDirectory), { force: true })
+      await rm(dirname(configFile), { recursive: true, force: true })
     },
   }
 }
@@ -160,8 +162,12 @@ async function writeConfig(
   dataDirectory: string,
   secrets: { key: string; password: string; outsider: string },
 ): Promise<string> {
-  const usersFile = join(dataDirectory, 'users.xml')
-  const configFile = join(dataDirectory, 'config.xml')
+  // A directory of its own: who else tries to open the store must not change the files of the one that runs.
+  const directory = join(dataDirectory, 'run', String(process.pid))
+  await removeLeftOver(join(dataDirectory, 'run'))
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const usersFile = join(directory, 'users.xml')
+  const configFile = join(directory, 'config.xml')
   const memory = Math.floor(totalmem() / 2)
   const values: Record<string, string> = {
     users_config: usersFile,
@@ -183,6 +189,14 @@ async function writeConfig(
     )
   }
   return configFile
+}
+
+/** Files of processes that ended without closing. */
+async function removeLeftOver(directory: string): Promise<void> {
+  const names = await readdir(directory).catch(() => [])
+  for (const name of names) {
+    if (!isAlive(Number(name))) await rm(join(directory, name), { recursive: true, force: true })
+  }
 }
 
 function escapeXml(text: string): string {
