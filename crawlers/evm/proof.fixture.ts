@@ -38,7 +38,7 @@ export function full(): EvmRaw {
     'hex',
   )
   const logs = [{ address: address('f'), topics: [word(1n), topic(address('b'))], data: word(9n) }]
-  const told = transactions.map((tx, place) => ({
+  const told = transactions.map(tx => ({
     transactionHash: tx.hash,
     gasUsed: 21_000n,
     effectiveGasPrice: 10n,
@@ -99,16 +99,6 @@ export const changes: [string, string, (raw: EvmRaw) => void][] = [
   ],
   ['receiptsRoot', 'told: gas', raw => Object.assign(raw.receipts![1]!.told!, { gasUsed: 20_000n })],
   ['receiptsRoot', 'told: price', raw => Object.assign(raw.receipts![1]!.told!, { effectiveGasPrice: 1n })],
-  [
-    'receiptsRoot',
-    'told: contract',
-    raw => Object.assign(raw.receipts![1]!.told!, { contractAddress: address('1') }),
-  ],
-  [
-    'receiptsRoot',
-    'told: contract of a call',
-    raw => Object.assign(raw.receipts![0]!.told!, { contractAddress: address('1') }),
-  ],
   ['receiptsRoot', 'told: blob gas', raw => Object.assign(raw.receipts![0]!.told!, { blobGasUsed: 5n })],
   ['withdrawalsRoot', 'an amount', raw => Object.assign(raw.withdrawals![0]!, { amount: 6n })],
   ['withdrawalsRoot', 'a withdrawal missing', raw => raw.withdrawals!.pop()],
