@@ -10,6 +10,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
+          testTimeout: 120_000,
           include: ['{schema,crawlers,splitter,api,web,deploy}/**/*.test.ts', 'test/architecture.test.ts'],
         },
       },
