@@ -62,6 +62,18 @@ export interface RpcSettings {
 
 const MAX_ANSWER_BYTES = 512 * 1024 * 1024
 
+/** Many calls out of single ones: a failed call is an answer like any other. */
+export function callEach(call: Rpc['call']): Rpc['callMany'] {
+  return (calls, options) =>
+    Promise.all(
+      calls.map(({ method, params }) =>
+        call(method, params, options).catch((error: unknown) =>
+          error instanceof Error ? error : new Error(String(error)),
+        ),
+      ),
+    )
+}
+
 /** Opens the endpoints; nothing is called yet. @throws ConfigError for an address that is not understood. */
 export async function openRpc(
   endpoints: readonly EndpointSettings[],
@@ -91,14 +103,7 @@ export async function openRpc(
 
   return {
     call,
-    callMany: (calls, options) =>
-      Promise.all(
-        calls.map(({ method, params }) =>
-          call(method, params, options).catch((error: unknown) =>
-            error instanceof Error ? error : new Error(String(error)),
-          ),
-        ),
-      ),
+    callMany: callEach(call),
     recordings: opened.flatMap(endpoint => endpoint.recording ?? []),
     names: opened.map(endpoint => endpoint.name),
     async close() {

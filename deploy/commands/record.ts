@@ -1,6 +1,6 @@
 import { parse, stringify } from 'lossless-json'
 import { writeRecorded } from '../../crawlers/recording.ts'
-import { openRpc, type Rpc } from '../../crawlers/rpc.ts'
+import { callEach, openRpc, type Rpc } from '../../crawlers/rpc.ts'
 import type { ChainSource } from '../../schema/chain.ts'
 import { ConfigError } from '../../schema/errors.ts'
 import { type CommandContext, EXIT, heightRange } from '../command.ts'
@@ -55,14 +55,7 @@ function recordingRpc(rpc: Rpc, directory: string): Rpc & { written(): number } 
   return {
     ...rpc,
     call,
-    callMany: (calls, options) =>
-      Promise.all(
-        calls.map(({ method, params }) =>
-          call(method, params, options).catch((error: unknown) =>
-            error instanceof Error ? error : new Error(String(error)),
-          ),
-        ),
-      ),
+    callMany: callEach(call),
     written: () => paths.size,
   }
 }
