@@ -34,7 +34,7 @@ export async function withNode<T>(
     if (identity.unchecked.length > 0) {
       context.logger.warn(
         { endpoints: rpc.names, checked: identity.checked, unchecked: identity.unchecked },
-        'identity of the chain not fully checked: the endpoint does not tell it',
+        'identity of the chain not fully checked: not told by the endpoint, or not known to the definition',
       )
     }
     return await run(source)
