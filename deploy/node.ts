@@ -1,6 +1,8 @@
-import { openRpc } from '../crawlers/rpc.ts'
+import type { Logger } from 'pino'
+import type { Chain } from '../crawlers/chain.ts'
+import { type EndpointSettings, openRpc } from '../crawlers/rpc.ts'
 import type { ChainSource } from '../schema/chain.ts'
-import { ConfigError } from '../schema/errors.ts'
+import { ConfigError, describeError, EndpointError } from '../schema/errors.ts'
 import type { CommandContext } from './command.ts'
 import type { ChainSettings } from './config.ts'
 
@@ -30,14 +32,39 @@ export async function withNode<T>(
       recoverSenders: options.senders ?? settings.recoverSenders,
       traces: settings.traces,
     }) as ChainSource<unknown>
-    const identity = await source.identify()
-    if (identity.unchecked.length > 0) {
-      context.logger.warn(
-        { endpoints: rpc.names, checked: identity.checked, unchecked: identity.unchecked },
-        'identity of the chain not fully checked: not told by the endpoint, or not known to the definition',
-      )
-    }
+    await identifyEach(context.logger, chain, endpoints)
     return await run(source)
+  } finally {
+    await rpc.close()
+  }
+}
+
+/**
+ * Looks whether every endpoint is of the chain, each by itself: behind one that is, another chain's would answer as soon
+ * as the first fails. One that cannot be reached now is told, unless none can.
+ * @throws WrongChainError
+ */
+export async function identifyEach(
+  logger: Logger,
+  chain: Chain,
+  endpoints: readonly EndpointSettings[],
+): Promise<void> {
+  const outcomes = await Promise.allSettled(endpoints.map(endpoint => identifyOne(logger, chain, endpoint)))
+  const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason] : []))
+  const fatal = errors.find(error => !(error instanceof EndpointError))
+  if (fatal !== undefined || errors.length === endpoints.length) throw fatal ?? errors[0]
+  for (const error of errors) logger.warn(describeError(error))
+}
+
+async function identifyOne(logger: Logger, chain: Chain, endpoint: EndpointSettings): Promise<void> {
+  const rpc = await openRpc([endpoint])
+  try {
+    const { checked, unchecked } = await chain.open(rpc).identify()
+    if (unchecked.length === 0) return
+    logger.warn(
+      { endpoints: rpc.names, checked, unchecked },
+      'identity of the chain not fully checked: not told by the endpoint, or not known to the definition',
+    )
   } finally {
     await rpc.close()
   }

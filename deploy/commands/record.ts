@@ -5,6 +5,7 @@ import type { ChainSource } from '../../schema/chain.ts'
 import { ConfigError } from '../../schema/errors.ts'
 import { type CommandContext, EXIT, heightRange } from '../command.ts'
 import { findChain } from '../config.ts'
+import { identifyEach } from '../node.ts'
 
 export interface RecordOptions {
   node?: string[]
@@ -21,9 +22,11 @@ export async function runRecord(
 ): Promise<number> {
   const { chain, endpoints, traces } = findChain(context.config, slug)
   const heights = heightRange(options.from, options.to)
-  const rpc = await openRpc(options.node ? options.node.map(url => ({ url })) : endpoints)
+  const asked = options.node ? options.node.map(url => ({ url })) : endpoints
+  const rpc = await openRpc(asked)
   if (rpc.recordings.length > 0) throw new ConfigError('record: expected a node, got a recording')
   try {
+    await identifyEach(context.logger, chain, asked)
     const recorder = recordingRpc(rpc, options.out)
     const source: ChainSource<unknown> = chain.open(recorder, { traces })
     await source.identify()
