@@ -236,9 +236,12 @@ function openHttpEndpoint(settings: EndpointSettings, options: RpcSettings): End
 }
 
 const METHOD_NOT_FOUND = -32601
-/** Overloaded, or not ready: `-28` is bitcoind that still starts, `-32005` a limit of a provider. */
 const PASSING_STATUSES = [408, 429, 502, 503, 504]
-const PASSING_CODES = [-28, -32005]
+/**
+ * Trouble of the node, not an answer: bitcoind that still starts (-28), a provider's limit (-32005), an internal error
+ * (-32603), a resource that is not there at the moment (-32002). Taken for "absent" it would make incomplete blocks.
+ */
+const PASSING_CODES = [-28, -32002, -32005, -32603]
 
 function readAnswer(name: string, method: string, status: number, body: string, parse: ParseJson): unknown {
   let answer: { result?: unknown; error?: { code?: unknown; message?: unknown } | string | null }

@@ -290,7 +290,7 @@ describeRecorded('recorded chains', () => {
       ['evm_transactions', 'value = value + 1', 'ethereum', 47_218],
       ['evm_logs', "data = 'x'", 'ethereum', 1_000_000],
       ['evm_traces', 'value = value + 1', 'ethereum', 4_370_006],
-      ['evm_withdrawals', 'amount = amount + 1', 'ethereum', 17_034_870],
+      ['evm_withdrawals', 'amount = amount + 1', 'ethereum', 18_000_000],
       ['evm_uncles', 'uncle_time = 1', 'ethereum', 7_280_016],
     ]
     const copy = await mkdtemp(join(tmpdir(), 'wanlian-damaged-'))
