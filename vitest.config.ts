@@ -1,9 +1,24 @@
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/** The longest first, so that none of them runs alone at the end. */
+const LONG = ['kill.test.ts', 'exactly-once.test.ts', 'recorded-chains.test.ts', 'nodes.test.ts']
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const place = LONG.findIndex(name => moduleId.endsWith(`/test/${name}`))
+      return place < 0 ? LONG.length : place
+    }
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b))
+  }
+}
 
 /** `unit`: pure code, beside its source. `store`: real ClickHouse, processes and nodes, in `test/`. */
 export default defineConfig({
   test: {
     pool: 'forks',
+    sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/plain-reporter.ts'],
     projects: [
       {
