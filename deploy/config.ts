@@ -112,7 +112,7 @@ async function readFileOrNothing(named: string | undefined): Promise<string> {
 type FileConfig = z.infer<typeof fileSchema>
 
 /** Text of a configuration file → checked values; `${NAME}` stands for a variable of the environment. */
-export function parseConfig(
+function parseConfig(
   text: string,
   name: string,
   environment: Readonly<Record<string, string | undefined>>,

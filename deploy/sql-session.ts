@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { migrate } from './migrate.ts'
+import { type MigrationReport, migrate } from './migrate.ts'
 import { createSql, type SqlClient } from './sql.ts'
 import { openStore, type Store } from './store/supervisor.ts'
 
@@ -7,6 +7,8 @@ import { openStore, type Store } from './store/supervisor.ts'
 export interface Session {
   store: Store
   sql: SqlClient
+  /** What had to be done to the schema. */
+  migrated: MigrationReport
 }
 
 /** Opens the store of a data directory for the time of `run`, and closes in order: clients first. */
@@ -17,8 +19,7 @@ export async function withStore<T>(
   const store = await openStore(options)
   const sql = createSql(store)
   try {
-    await migrate(sql)
-    return await run({ store, sql })
+    return await run({ store, sql, migrated: await migrate(sql) })
   } finally {
     await sql.close()
     await store.close()

@@ -472,6 +472,9 @@ function shownType(column: Column<unknown>): string {
   return column.show ? column.type.replace(/FixedString\(\d+\)/g, 'String') : column.type
 }
 
+/** The expression that shows a hash in the form of its row. */
+export const showInForm = SHOW.form
+
 /** The column as outsiders see it: binary shown in the chain's form. */
 export function shownAs<T>(shown: Shown, column: Column<T>): Column<T> {
   return { ...column, show: SHOW[shown] }

@@ -49,3 +49,11 @@ export function includesHeight(ranges: Ranges, height: number): boolean {
 export function countHeights(ranges: Ranges): number {
   return ranges.reduce((sum, [from, to]) => sum + to - from + 1, 0)
 }
+
+/** A select of every height in `ranges`, to be used with `heightParams`. */
+export const HEIGHTS_SQL = `SELECT arrayJoin(arrayFlatten(arrayMap(
+  (low, high) -> range(low, high + 1), {lows:Array(UInt64)}, {highs:Array(UInt64)}))) AS height`
+
+export function heightParams(ranges: Ranges): { lows: number[]; highs: number[] } {
+  return { lows: ranges.map(([low]) => low), highs: ranges.map(([, high]) => high) }
+}

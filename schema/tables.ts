@@ -55,6 +55,10 @@ export interface SharedValues {
   block_hash: Uint8Array
 }
 
+/** What the search index finds, in the order of the index. */
+export const hashKinds = ['block', 'transaction', 'open_input'] as const
+export type HashKind = (typeof hashKinds)[number]
+
 const hex32 = shownAs('hex', hash32)
 const evmHash = shownAs('0x', hash32)
 const evmAddress = shownAs('0x', address20)
@@ -457,7 +461,7 @@ export const blockTables = {
     shared: place,
     columns: {
       /** `open_input`: the outpoint's transaction of an input that is still unresolved. */
-      kind: enumeration(['block', 'transaction', 'open_input']),
+      kind: enumeration(hashKinds),
       prefix: uint64,
       /** Place of the transaction (or input's transaction) in the block; 0 for a block. */
       index: uint32,

@@ -1,3 +1,4 @@
+import { showInForm } from './columns.ts'
 import { BASE_DATABASE, shownExpression } from './ddl.ts'
 import { blockTables, type Table } from './tables.ts'
 
@@ -135,26 +136,22 @@ function passThrough(name: string): View {
   return { name, select: `SELECT * FROM ${BASE_DATABASE}.${name}` }
 }
 
-const hashText = (column: string) =>
-  `multiIf(empty(${column}), '', hash_form = 'text', ${column}, hash_form = '0x', ` +
-  `concat('0x', lower(hex(${column}))), lower(hex(${column})))`
-
 const orphanedBlocks: View = {
   name: 'orphaned_blocks',
-  select: `SELECT chain, height, time, ${hashText('block_hash')} AS hash, ${hashText('parent_hash')} AS parent_hash,
+  select: `SELECT chain, height, time, ${showInForm('block_hash')} AS hash, ${showInForm('parent_hash')} AS parent_hash,
   transaction_count, size, proofs, orphaned_at, batch FROM ${BASE_DATABASE}.orphaned_blocks`,
 }
 
 const orphanedTransactions: View = {
   name: 'orphaned_transactions',
-  select: `SELECT chain, height, time, ${hashText('block_hash')} AS block_hash, index, ${hashText('hash')} AS hash,
+  select: `SELECT chain, height, time, ${showInForm('block_hash')} AS block_hash, index, ${showInForm('hash')} AS hash,
   status, fee, effects_complete, orphaned_at, batch FROM ${BASE_DATABASE}.orphaned_transactions`,
 }
 
 const reorgs: View = {
   name: 'reorgs',
-  select: `SELECT chain, height, time, depth, ${hashText('old_hash')} AS old_hash, ${hashText('new_hash')} AS new_hash,
-  ${hashText('ancestor_hash')} AS common_ancestor, transactions, batch FROM ${BASE_DATABASE}.reorgs`,
+  select: `SELECT chain, height, time, depth, ${showInForm('old_hash')} AS old_hash, ${showInForm('new_hash')} AS new_hash,
+  ${showInForm('ancestor_hash')} AS common_ancestor, transactions, batch FROM ${BASE_DATABASE}.reorgs`,
 }
 
 const checkpoints: View = {

@@ -1,8 +1,9 @@
 import type { ChainDefinition } from '../schema/chain.ts'
-import { type Columns, name, RowWriter, text, uint8, uint64 } from '../schema/columns.ts'
+import { type Columns, name, text, uint8, uint64 } from '../schema/columns.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
 import type { Sql } from '../schema/ports.ts'
 import { hashForm } from '../schema/tables.ts'
+import { insertRows } from './insert.ts'
 
 const columns: Columns = {
   chain: name,
@@ -45,11 +46,8 @@ export async function registerChain(sql: Sql, definition: ChainDefinition): Prom
     { chain: definition.slug },
   )
   if (stored[0] && JSON.stringify(stored[0]) === JSON.stringify(values)) return
-  const out = new RowWriter(1 << 10)
-  const row: Record<string, unknown> = { ...values, changed_at: BigInt(Date.now()) }
-  for (const [column, { write }] of Object.entries(columns)) write(out, row[column])
-  await sql.insert(
-    { table: `${BASE_DATABASE}.chains`, columns, bytes: out.view() },
-    { token: `chain:${definition.slug}:${Date.now()}` },
-  )
+  const now = Date.now()
+  await insertRows(sql, 'chains', columns, [{ ...values, changed_at: BigInt(now) }], {
+    token: `chain:${definition.slug}:${now}`,
+  })
 }

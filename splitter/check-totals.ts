@@ -1,7 +1,7 @@
 import type { ChainDefinition } from '../schema/chain.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
 import type { Sql, SqlParams } from '../schema/ports.ts'
-import type { Ranges } from '../schema/ranges.ts'
+import { HEIGHTS_SQL, heightParams, type Ranges } from '../schema/ranges.ts'
 import { blockTableNames } from '../schema/tables.ts'
 import { chainValues } from './chain-row.ts'
 
@@ -102,10 +102,10 @@ async function counts(sql: Sql, params: SqlParams): Promise<Difference[]> {
 async function publishedHeights(sql: Sql, params: SqlParams, ranges: Ranges): Promise<Difference[]> {
   if (ranges.length === 0) return []
   const rows = await sql.rows<{ height: string }>(
-    `SELECT arrayJoin(arrayFlatten(arrayMap((low, high) -> range(low, high + 1), {lows:Array(UInt64)}, {highs:Array(UInt64)}))) AS height
+    `${HEIGHTS_SQL}
     WHERE height NOT IN (SELECT height FROM ${BASE_DATABASE}.blocks FINAL WHERE chain = {chain:String})
     ORDER BY height LIMIT ${LIMIT}`,
-    { ...params, lows: ranges.map(([low]) => low), highs: ranges.map(([, high]) => high) },
+    { ...params, ...heightParams(ranges) },
   )
   return rows.map(row => ({
     height: Number(row.height),

@@ -1,6 +1,5 @@
-import { formatHex } from '../schema/bytes.ts'
+import { equalBytes, formatHex } from '../schema/bytes.ts'
 import type { ChainModule } from '../schema/chain.ts'
-import { BASE_DATABASE } from '../schema/ddl.ts'
 import { AppError } from '../schema/errors.ts'
 import type { Sql } from '../schema/ports.ts'
 import { mergeRanges, type Ranges } from '../schema/ranges.ts'
@@ -8,6 +7,8 @@ import {
   blockTableNames,
   blockTables,
   equalValues,
+  type HashKind,
+  hashKinds,
   type TableName,
   versionColumns,
 } from '../schema/tables.ts'
@@ -15,8 +16,8 @@ import { checkTotals, type Difference } from './check-totals.ts'
 import { readPublished } from './journal.ts'
 import { createOutputLookup } from './outputs.ts'
 import { type PreparedBlock, prepareLinked } from './prepare.ts'
-import { columnNames, decodeRows, type StoredRow, tableOf } from './rows.ts'
-import { readArchive, readLinks } from './stored.ts'
+import { columnNames, type StoredRow } from './rows.ts'
+import { readArchive, readLinks, readRows } from './stored.ts'
 
 export interface CheckReport {
   blocks: number
@@ -89,7 +90,7 @@ async function checkGroup<Raw>(
       slug,
       heights.map(height => height - 1),
     ),
-    readRows(sql, slug, heights),
+    readGroup(sql, slug, heights),
   ])
   for (const height of heights) {
     report.blocks++
@@ -123,41 +124,32 @@ async function checkGroup<Raw>(
 type RowsByTable = Map<string, StoredRow[]>
 
 /** Live rows of several heights, by height and table. `effects_by_address` has the columns of `effects`. */
-async function readRows(
+async function readGroup(
   sql: Sql,
   chain: string,
   heights: readonly number[],
 ): Promise<Map<number, RowsByTable>> {
   const byHeight = new Map<number, RowsByTable>()
-  const read = async (name: string, table: TableName) => {
-    const columns = columnNames(table).map(column => `\`${column}\``)
-    const own = tableOf(table).orderBy.filter(column => column !== 'chain' && column !== 'height')
-    const order = ['height', ...(name === 'effects_by_address' ? ['index'] : own)].map(
-      column => `\`${column}\``,
-    )
-    const answer = await sql.bytes(
-      `SELECT ${columns.join(', ')} FROM ${BASE_DATABASE}.${name} FINAL
-      WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)} ORDER BY ${order.join(', ')} FORMAT RowBinary`,
-      { chain, heights: [...heights] },
-    )
-    for (const row of decodeRows(table, answer)) {
+  const sortIn = (name: string, rows: readonly StoredRow[]) => {
+    for (const row of rows) {
       const height = row.height as number
       const tables = byHeight.get(height) ?? new Map<string, StoredRow[]>()
       byHeight.set(height, tables)
-      const rows = tables.get(name) ?? []
-      tables.set(name, rows)
-      rows.push(row)
+      const ofTable = tables.get(name) ?? []
+      tables.set(name, ofTable)
+      ofTable.push(row)
     }
   }
-  for (const table of blockTableNames) await read(table, table)
-  await read('effects_by_address', 'effects')
+  for (const table of blockTableNames) sortIn(table, await readRows(sql, chain, table, { heights }))
+  const from = 'effects_by_address'
+  sortIn(from, await readRows(sql, chain, 'effects', { heights, from }))
   return byHeight
 }
 
 /** The row that names the parent as proven must still be right about it. */
 function checkLink(prepared: PreparedBlock, parentHash: Uint8Array | undefined, report: CheckReport): void {
   const { height, parentHash: named } = prepared.verified
-  if (!parentHash || Buffer.compare(parentHash, named) === 0) {
+  if (!parentHash || equalBytes(parentHash, named)) {
     if (parentHash || !prepared.linked) return
   }
   report.differences.push({
@@ -180,8 +172,7 @@ async function checkStoredOutputs<Raw>(
   const found = await createOutputLookup(sql, chain.definition.slug)(attached.map(item => item.outpoint))
   attached.forEach(({ outpoint, output }, at) => {
     const stored = found[at]
-    if (stored && stored.amount === output.amount && Buffer.compare(stored.script, output.script) === 0)
-      return
+    if (stored && stored.amount === output.amount && equalBytes(stored.script, output.script)) return
     report.differences.push({
       height,
       table: 'utxo_outputs',
@@ -225,10 +216,9 @@ function sortRows(table: TableName, rows: Record<string, unknown>[]): Record<str
   })
 }
 
-const KINDS: readonly unknown[] = ['block', 'transaction', 'open_input']
-
 function compareValues(a: unknown, b: unknown, table: TableName, column: string): number {
-  if (table === 'hashes' && column === 'kind') return KINDS.indexOf(a) - KINDS.indexOf(b)
+  if (table === 'hashes' && column === 'kind')
+    return hashKinds.indexOf(a as HashKind) - hashKinds.indexOf(b as HashKind)
   if (typeof a === 'string' && typeof b === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b))
   if (a === b) return 0
   return (a as number | bigint) < (b as number | bigint) ? -1 : 1

@@ -1,4 +1,4 @@
-import { formatHex } from '../schema/bytes.ts'
+import { equalBytes, formatHex } from '../schema/bytes.ts'
 import type { ChainModule, ChainSource, KnownOutput } from '../schema/chain.ts'
 import { AppError, describeError, FencedError, ProofError } from '../schema/errors.ts'
 import type { Sql } from '../schema/ports.ts'
@@ -69,22 +69,27 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
     pending = []
     pendingBytes = 0
     if (blocks.length === 0) return []
-    const { ready, failed } = await prepareAll(await attachStored(blocks), true)
+    const attached = (await attachStored(blocks)).map(({ block }) => block)
+    const { ready, failed } = await prepareAll(attached, true)
     if (ready.length > 0) await writeFenced({ add: ready })
     written += ready.reduce((sum, block) => sum + block.verified.transactionCount, 0)
     return failed
   }
 
-  /** Spent outputs that stored blocks created, in one look-up for all blocks. */
-  async function attachStored(blocks: readonly PendingBlock<Raw>[]): Promise<PendingBlock<Raw>[]> {
+  /** Spent outputs that stored blocks created, in one look-up for all blocks; `changed` where one was found. */
+  async function attachStored(
+    blocks: readonly PendingBlock<Raw>[],
+  ): Promise<{ block: PendingBlock<Raw>; changed: boolean }[]> {
     const { outputs } = chain
-    if (!outputs) return [...blocks]
-    const found = await lookup(blocks.flatMap(block => outputs.open(block.raw)))
+    if (!outputs) return blocks.map(block => ({ block, changed: false }))
+    const open = blocks.map(block => outputs.open(block.raw))
+    const found = await lookup(open.flat())
     let at = 0
-    return blocks.map(block => {
-      const from = at
-      at += outputs.open(block.raw).length
-      return at === from ? block : { ...block, raw: outputs.attach(block.raw, found.slice(from, at)) }
+    return blocks.map((block, place) => {
+      const ofBlock = found.slice(at, at + open[place]!.length)
+      at += ofBlock.length
+      if (!ofBlock.some(output => output !== null)) return { block, changed: false }
+      return { block: { ...block, raw: outputs.attach(block.raw, ofBlock) }, changed: true }
     })
   }
 
@@ -136,7 +141,7 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
 
   function checkChild(prepared: PreparedBlock, childsParent: Uint8Array | undefined): void {
     const { hash, height } = prepared.verified
-    if (childsParent === undefined || Buffer.compare(childsParent, hash) === 0) return
+    if (childsParent === undefined || equalBytes(childsParent, hash)) return
     throw new ProofError(
       'parent',
       `block ${height} is ${chain.formatHash(hash)}, the stored block above it names ${chain.formatHash(childsParent)}`,
@@ -174,18 +179,12 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
   }
 
   async function resolveInputs(): Promise<number[]> {
-    const { outputs } = chain
-    if (!outputs) return []
+    if (!chain.outputs) return []
     const resolved: number[] = []
     for (const group of groupByPartition(await findResolvable(sql, slug))) {
       const archive = await readArchive(sql, slug, group)
-      const changed: PendingBlock<Raw>[] = []
-      for (const [height, payload] of archive) {
-        const raw = chain.decode(payload)
-        const open = outputs.open(raw)
-        const found = await lookup(open)
-        if (found.some(output => output !== null)) changed.push({ height, raw: outputs.attach(raw, found) })
-      }
+      const archived = [...archive].map(([height, payload]) => ({ height, raw: chain.decode(payload) }))
+      const changed = (await attachStored(archived)).flatMap(({ block, changed }) => (changed ? [block] : []))
       if (changed.length === 0) continue
       changed.sort((a, b) => a.height - b.height)
       const { ready, failed } = await prepareAll(changed, false)

@@ -4,7 +4,6 @@ import {
   type Columns,
   count,
   name,
-  RowWriter,
   seconds,
   text,
   tuple,
@@ -16,6 +15,7 @@ import {
 import { BASE_DATABASE } from '../schema/ddl.ts'
 import type { InsertOptions, Sql } from '../schema/ports.ts'
 import { mergeRanges, type Ranges } from '../schema/ranges.ts'
+import { insertRows } from './insert.ts'
 
 /** A block that a batch adds. */
 export interface AddedBlock {
@@ -29,6 +29,11 @@ export interface AddedBlock {
 export interface CancelledBlock {
   height: number
   version: bigint
+}
+
+/** The rows of such blocks, for `readRows`. */
+export function selectionOf(blocks: readonly CancelledBlock[]): { heights: number[]; versions: bigint[] } {
+  return { heights: blocks.map(block => block.height), versions: blocks.map(block => block.version) }
 }
 
 /** What a writer says it will do, before it does it. */
@@ -109,19 +114,7 @@ export async function writeEntry(sql: Sql, entry: JournalEntry, now: number): Pr
     'tables.digest': entry.tables.map(table => table.digest),
   }
   const token = `journal:${entry.chain}:${entry.partition}:${entry.batch}`
-  await insertRow(sql, JOURNAL, journalColumns, row, token)
-}
-
-async function insertRow(
-  sql: Sql,
-  table: string,
-  columns: Columns,
-  row: Record<string, unknown>,
-  token: string,
-): Promise<void> {
-  const out = new RowWriter(1 << 10)
-  for (const [column, { write }] of Object.entries(columns)) write(out, row[column])
-  await sql.insert({ table, columns, bytes: out.view() }, { token })
+  await insertRows(sql, 'journal', journalColumns, [row], { token })
 }
 
 interface EntryRow {
@@ -210,14 +203,11 @@ export async function writeCheckpoint(
   partition: number,
   checkpoint: Checkpoint,
 ): Promise<void> {
-  const out = new RowWriter(1 << 10)
   const ranges = checkpoint.ranges.map(([from, to]) => ({ from, to }))
-  const row: Record<string, unknown> = { chain, partition, ...checkpoint, ranges }
-  for (const [column, { write }] of Object.entries(checkpointColumns)) write(out, row[column])
-  await sql.insert(
-    { table: CHECKPOINTS, columns: checkpointColumns, bytes: out.view() },
-    { token: `checkpoint:${chain}:${partition}:${checkpoint.version}` },
-  )
+  const row = { chain, partition, ...checkpoint, ranges }
+  await insertRows(sql, 'checkpoints', checkpointColumns, [row], {
+    token: `checkpoint:${chain}:${partition}:${checkpoint.version}`,
+  })
 }
 
 interface CheckpointRow {

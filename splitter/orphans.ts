@@ -7,7 +7,6 @@ import {
   flag,
   name,
   nullable,
-  RowWriter,
   seconds,
   uint8,
   uint32,
@@ -15,9 +14,10 @@ import {
 } from '../schema/columns.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
 import type { InsertOptions, Sql } from '../schema/ports.ts'
-import { hashForm, type TableName } from '../schema/tables.ts'
-import type { JournalEntry } from './journal.ts'
-import { columnNames, decodeRows, type StoredRow } from './rows.ts'
+import { hashForm } from '../schema/tables.ts'
+import { insertRows } from './insert.ts'
+import { type JournalEntry, selectionOf } from './journal.ts'
+import { readRows } from './stored.ts'
 
 const place: Columns = { chain: name, height: count, time: seconds, hash_form: hashForm, block_hash: bytes }
 const end: Columns = { orphaned_at: seconds, batch: count }
@@ -73,7 +73,9 @@ export async function copyOrphans(
   )
   if (Number(copied?.blocks ?? 0) > 0) return
   const [blocks, archive, transactions] = await Promise.all(
-    (['blocks', 'raw_blocks', 'transactions'] as const).map(table => readHeights(sql, table, entry)),
+    (['blocks', 'raw_blocks', 'transactions'] as const).map(table =>
+      readRows(sql, slug, table, selectionOf(entry.cancels)),
+    ),
   )
   if (!blocks || !archive || !transactions || blocks.length === 0) return
   const closing = { orphaned_at: Math.floor(Date.now() / 1000), batch: entry.batch }
@@ -108,32 +110,4 @@ export async function copyOrphans(
     blockColumns,
     blocks.map(row => ({ ...row, payload: payloads.get(row.height) ?? Buffer.alloc(0), ...closing })),
   )
-}
-
-async function readHeights(sql: Sql, table: TableName, entry: JournalEntry): Promise<StoredRow[]> {
-  const columns = columnNames(table).map(column => `\`${column}\``)
-  const answer = await sql.bytes(
-    `SELECT ${columns.join(', ')} FROM ${BASE_DATABASE}.${table} FINAL
-    WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)} AND row_version IN {versions:Array(UInt64)}
-    ORDER BY height FORMAT RowBinary`,
-    {
-      chain: entry.chain,
-      heights: entry.cancels.map(block => block.height),
-      versions: entry.cancels.map(block => block.version),
-    },
-  )
-  return decodeRows(table, answer)
-}
-
-async function insertRows(
-  sql: Sql,
-  table: string,
-  columns: Columns,
-  rows: readonly Record<string, unknown>[],
-  options: InsertOptions,
-): Promise<void> {
-  if (rows.length === 0) return
-  const out = new RowWriter()
-  for (const row of rows) for (const [column, { write }] of Object.entries(columns)) write(out, row[column])
-  await sql.insert({ table: `${BASE_DATABASE}.${table}`, columns, bytes: out.view() }, options)
 }

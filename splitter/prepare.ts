@@ -1,4 +1,4 @@
-import { formatHex } from '../schema/bytes.ts'
+import { equalBytes, formatHex } from '../schema/bytes.ts'
 import type { ChainModule, Verified } from '../schema/chain.ts'
 import { ProofError } from '../schema/errors.ts'
 import { checkSplitBlock } from '../schema/invariants.ts'
@@ -28,7 +28,7 @@ export function prepareBlock<Raw>(
   parentHash: Uint8Array | null,
 ): PreparedBlock {
   const verified = chain.verify(raw)
-  if (parentHash !== null && Buffer.compare(parentHash, verified.parentHash) !== 0) {
+  if (parentHash !== null && !equalBytes(parentHash, verified.parentHash)) {
     throw new ProofError(
       'parent',
       `block ${verified.height} ${chain.formatHash(verified.hash)} names ${chain.formatHash(verified.parentHash)} as its ` +
@@ -52,7 +52,7 @@ function finishBlock<Raw>(
   const verified = linked ? { ...proven, proofs: withParent(proven.proofs) } : proven
   const split = chain.split(raw, verified)
   checkSplitBlock(split)
-  if (split.height !== verified.height || Buffer.compare(split.hash, verified.hash) !== 0) {
+  if (split.height !== verified.height || !equalBytes(split.hash, verified.hash)) {
     throw new ProofError(
       'hash',
       `split gave ${split.height} ${formatHex(split.hash)}, verified was ${verified.height}`,

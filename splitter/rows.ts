@@ -26,7 +26,7 @@ export interface EncodedRows {
 }
 
 /** One insert is one atomic block up to here. */
-export const MAX_INSERT_ROWS = 500_000
+const MAX_INSERT_ROWS = 500_000
 const MAX_INSERT_BYTES = 64 * 1024 * 1024
 
 /** A block's rows with what they share. */

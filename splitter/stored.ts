@@ -1,6 +1,8 @@
 import { bytes, count, RowReader } from '../schema/columns.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
 import type { Sql } from '../schema/ports.ts'
+import type { TableName } from '../schema/tables.ts'
+import { columnNames, decodeRows, type StoredRow, tableOf } from './rows.ts'
 
 /** Hash and parent of a stored block. */
 export interface StoredLink {
@@ -45,4 +47,35 @@ export async function readArchive(
   const reader = new RowReader(answer)
   while (!reader.done) archive.set(count.read(reader), bytes.read(reader))
   return archive
+}
+
+/** Which rows are meant: those of some heights, or only those that certain batches added. */
+export interface RowSelection {
+  heights: readonly number[]
+  /** One for each height. */
+  versions?: readonly bigint[]
+  /** Another table with the same columns: `effects` in their second order. */
+  from?: 'effects_by_address'
+}
+
+const OF_VERSIONS = `AND (height, row_version) IN (
+  SELECT pair.1, pair.2 FROM (SELECT arrayJoin(arrayZip({heights:Array(UInt64)}, {versions:Array(UInt64)})) AS pair))`
+
+/** Rows as they stand, cancelled ones left out, by height and then in the order of the table's key. */
+export async function readRows(
+  sql: Sql,
+  chain: string,
+  table: TableName,
+  { heights, versions, from }: RowSelection,
+): Promise<StoredRow[]> {
+  if (heights.length === 0) return []
+  const quoted = (names: readonly string[]) => names.map(name => `\`${name}\``).join(', ')
+  const key = tableOf(table).orderBy.filter(column => column !== 'chain' && column !== 'height')
+  const answer = await sql.bytes(
+    `SELECT ${quoted(columnNames(table))} FROM ${BASE_DATABASE}.${from ?? table} FINAL
+    WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)} ${versions ? OF_VERSIONS : ''}
+    ORDER BY ${quoted(['height', ...key])} FORMAT RowBinary`,
+    { chain, heights: [...heights], ...(versions && { versions: [...versions] }) },
+  )
+  return decodeRows(table, answer)
 }

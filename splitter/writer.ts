@@ -11,13 +11,15 @@ import {
   type JournalEntry,
   readCheckpoint,
   readEntry,
+  selectionOf,
   versionOf,
   writeCheckpoint,
   writeEntry,
 } from './journal.ts'
 import { copyOrphans } from './orphans.ts'
 import { type PreparedBlock, prepareLinked, SPLIT_VERSION } from './prepare.ts'
-import { columnNames, decodeRows, type EncodedRows, encodeBlocks, encodeStored, tableOf } from './rows.ts'
+import { type EncodedRows, encodeBlocks, encodeStored, tableOf } from './rows.ts'
+import { readRows } from './stored.ts'
 
 /** What is written in one go: blocks that come and blocks that go. */
 export interface Batch {
@@ -155,7 +157,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
   async function cancel(entry: JournalEntry): Promise<void> {
     if (entry.reorg) await copyOrphans(sql, chain, entry, fenceOf(slug, partition, entry.batch))
     for (const table of blockTableNames) {
-      const rows = await liveRows(table, entry.cancels)
+      const rows = await readRows(sql, slug, table, selectionOf(entry.cancels))
       if (rows.length === 0) continue
       const negative = encodeStored(
         table,
@@ -164,27 +166,6 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
       // What is still live says what is left to do: the token names the rows, not only the batch.
       await insert(entry, negative, `cancel:${negative.digest}`)
     }
-  }
-
-  async function liveRows(table: TableName, cancels: readonly CancelledBlock[]) {
-    if (cancels.length === 0) return []
-    const bytes = await sql.bytes(
-      `SELECT ${columnNames(table)
-        .map(column => `\`${column}\``)
-        .join(', ')}
-      FROM ${BASE_DATABASE}.${table} FINAL
-      WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)}
-        AND (height, row_version) IN (
-          SELECT pair.1, pair.2 FROM (SELECT arrayJoin(arrayZip({heights:Array(UInt64)}, {versions:Array(UInt64)})) AS pair)
-        )
-      FORMAT RowBinary`,
-      {
-        chain: slug,
-        heights: cancels.map(block => block.height),
-        versions: cancels.map(block => block.version),
-      },
-    )
-    return decodeRows(table, bytes)
   }
 
   async function liveVersions(heights: readonly number[]): Promise<CancelledBlock[]> {
@@ -222,7 +203,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
   async function settle(entry: JournalEntry): Promise<void> {
     const version = versionOf(entry.batch, partition)
     const added = entry.blocks.map(block => ({ height: block.height, version }))
-    const archived = await liveRows('raw_blocks', added)
+    const archived = await readRows(sql, slug, 'raw_blocks', selectionOf(added))
     if (archived.length < entry.blocks.length) {
       // The archive is written first: nothing else of this batch is there.
       await takeBack(entry, added)

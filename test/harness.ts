@@ -34,6 +34,21 @@ export async function openTestStore(): Promise<TestStore> {
   }
 }
 
+/** Opens the store of a directory for the time of `run`, as it is: nothing is migrated. */
+export async function withDirectory<T>(
+  dataDirectory: string,
+  run: (sql: SqlClient, store: Store) => Promise<T>,
+): Promise<T> {
+  const store = await openStore({ dataDirectory, logger: silent })
+  const sql = createSql(store)
+  try {
+    return await run(sql, store)
+  } finally {
+    await sql.close()
+    await store.close()
+  }
+}
+
 /** Bookkeeping differs from run to run; what outsiders read of the chains must not. */
 const BOOKKEEPING = new Set([
   'journal',

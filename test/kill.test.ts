@@ -3,11 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { IndexSummary } from '../deploy/commands/index.ts'
-import { createSql } from '../deploy/sql.ts'
-import { openStore } from '../deploy/store/supervisor.ts'
 import type { CheckReport } from '../splitter/check.ts'
 import { runCli, startCli, summaryOf } from './cli.ts'
-import { dumpViews, silent } from './harness.ts'
+import { dumpViews, withDirectory } from './harness.ts'
 import { describeRecorded, recordings } from './recordings.ts'
 
 /** Random points, the same in every run of the test unless WANLIAN_SEED says otherwise. */
@@ -35,13 +33,8 @@ const indexArguments = (data: string) => [
   data,
 ]
 
-async function dump(data: string): Promise<Record<string, string>> {
-  const store = await openStore({ dataDirectory: data, logger: silent })
-  const sql = createSql(store)
-  const views = await dumpViews(sql, 'litecoin')
-  await sql.close()
-  await store.close()
-  return views
+function dump(data: string): Promise<Record<string, string>> {
+  return withDirectory(data, sql => dumpViews(sql, 'litecoin'))
 }
 
 async function storePid(data: string): Promise<number | null> {

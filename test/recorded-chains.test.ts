@@ -3,13 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { IndexSummary } from '../deploy/commands/index.ts'
-import { createSql, type SqlClient } from '../deploy/sql.ts'
-import { openStore, type Store } from '../deploy/store/supervisor.ts'
+import type { SqlClient } from '../deploy/sql.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
 import { views } from '../schema/views.ts'
 import type { CheckReport } from '../splitter/check.ts'
 import { type Finished, runCli, summaryOf } from './cli.ts'
-import { dumpViews, silent } from './harness.ts'
+import { dumpViews, withDirectory } from './harness.ts'
 import { describeRecorded, recordings } from './recordings.ts'
 
 /** All five chains, from their recordings through the command into one store; then what SQL says about them. */
@@ -17,8 +16,6 @@ const CHAINS = ['bitcoin', 'ethereum', 'litecoin', 'dogecoin', 'ethereum-classic
 
 let directory: string
 const summaries = new Map<string, { finished: Finished; summary: IndexSummary }>()
-let store: Store
-let sql: SqlClient
 
 async function index(
   chain: string,
@@ -28,16 +25,9 @@ async function index(
   return runCli(['index', chain, '--node', `file:${node}`, '--data', directory, ...extra])
 }
 
-/** Opens the store for SQL; closed again before a command is run, as an operator would not have it open. */
-async function withSql<T>(run: (client: SqlClient) => Promise<T>): Promise<T> {
-  store = await openStore({ dataDirectory: directory, logger: silent })
-  sql = createSql(store)
-  try {
-    return await run(sql)
-  } finally {
-    await sql.close()
-    await store.close()
-  }
+/** The store for SQL; closed again before a command is run, as an operator would not have it open. */
+function withSql<T>(run: (client: SqlClient) => Promise<T>): Promise<T> {
+  return withDirectory(directory, run)
 }
 
 async function one(client: SqlClient, statement: string): Promise<Record<string, unknown>> {
@@ -295,17 +285,15 @@ describeRecorded('recorded chains', () => {
     ]
     const copy = await mkdtemp(join(tmpdir(), 'wanlian-damaged-'))
     await cp(directory, copy, { recursive: true })
-    const opened = await openStore({ dataDirectory: copy, logger: silent })
-    const client = createSql(opened)
-    for (const [table, change, chain, height] of damages) {
-      const where =
-        height === null || table === 'checkpoints' || table === 'journal' ? '1' : `height = ${height}`
-      await client.command(
-        `ALTER TABLE ${BASE_DATABASE}.${table} UPDATE ${change} WHERE chain = '${chain}' AND ${where}`,
-      )
-    }
-    await client.close()
-    await opened.close()
+    await withDirectory(copy, async client => {
+      for (const [table, change, chain, height] of damages) {
+        const where =
+          height === null || table === 'checkpoints' || table === 'journal' ? '1' : `height = ${height}`
+        await client.command(
+          `ALTER TABLE ${BASE_DATABASE}.${table} UPDATE ${change} WHERE chain = '${chain}' AND ${where}`,
+        )
+      }
+    })
     for (const chain of ['litecoin', 'ethereum']) {
       const finished = await runCli(['check', chain, '--data', copy])
       expect(finished.code).toBe(2)
@@ -431,18 +419,16 @@ async function changeDigit(path: string, pattern: RegExp): Promise<void> {
 }
 
 async function expectNothingAt(data: string, chain: string, height: number): Promise<void> {
-  const opened = await openStore({ dataDirectory: data, logger: silent })
-  const client = createSql(opened)
-  const tables = await client.rows<{ table: string }>(
-    `SELECT DISTINCT table FROM system.columns WHERE database = '${BASE_DATABASE}' AND name = 'row_sign'`,
-  )
-  for (const { table } of tables) {
-    const [row] = await client.rows<{ rows: string }>(
-      `SELECT count() AS rows FROM ${BASE_DATABASE}.${table} WHERE chain = {chain:String} AND height = {height:UInt64}`,
-      { chain, height },
+  await withDirectory(data, async client => {
+    const tables = await client.rows<{ table: string }>(
+      `SELECT DISTINCT table FROM system.columns WHERE database = '${BASE_DATABASE}' AND name = 'row_sign'`,
     )
-    expect([table, row?.rows]).toEqual([table, '0'])
-  }
-  await client.close()
-  await opened.close()
+    for (const { table } of tables) {
+      const [row] = await client.rows<{ rows: string }>(
+        `SELECT count() AS rows FROM ${BASE_DATABASE}.${table} WHERE chain = {chain:String} AND height = {height:UInt64}`,
+        { chain, height },
+      )
+      expect([table, row?.rows]).toEqual([table, '0'])
+    }
+  })
 }

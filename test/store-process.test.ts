@@ -3,10 +3,8 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { admitStatement } from '../api/sql-gate.ts'
-import { createSql } from '../deploy/sql.ts'
-import { openStore } from '../deploy/store/supervisor.ts'
 import { bytes, type Columns, count, RowWriter } from '../schema/columns.ts'
-import { openTestStore, silent, type TestStore } from './harness.ts'
+import { openTestStore, type TestStore, withDirectory } from './harness.ts'
 
 /**
  * The contract of the store process. Its entry point is exported by the library but promised by nobody: when a later
@@ -189,12 +187,10 @@ describe('the store process', () => {
   })
 
   test('a second opener joins the store that runs', async () => {
-    const second = await openStore({ dataDirectory: world.directory, logger: silent })
-    expect(second.url).toBe(world.store.url)
-    const sql = createSql(second)
-    expect(await sql.rows('SELECT 1 AS one')).toEqual([{ one: 1 }])
-    await sql.close()
-    await second.close()
+    await withDirectory(world.directory, async (sql, store) => {
+      expect(store.url).toBe(world.store.url)
+      expect(await sql.rows('SELECT 1 AS one')).toEqual([{ one: 1 }])
+    })
     expect(await world.sql.rows('SELECT 2 AS two')).toEqual([{ two: 2 }])
   })
 
@@ -204,11 +200,9 @@ describe('the store process', () => {
     await other.sql.close()
     await other.store.close()
     expect(() => process.kill(pid, 0)).toThrow()
-    const again = await openStore({ dataDirectory: other.directory, logger: silent })
-    const sql = createSql(again)
-    expect(await sql.rows('SELECT count() AS blocks FROM blocks')).toEqual([{ blocks: '0' }])
-    await sql.close()
-    await again.close()
+    await withDirectory(other.directory, async sql => {
+      expect(await sql.rows('SELECT count() AS blocks FROM blocks')).toEqual([{ blocks: '0' }])
+    })
     await other.close()
   })
 })

@@ -15,7 +15,7 @@ export interface BlockFormat extends TransactionFormat {
   auxPow: boolean
 }
 
-export const HEADER_SIZE = 80
+const HEADER_SIZE = 80
 
 /** Hashes are in internal order: the reverse of what is printed. */
 export interface BlockHeader {

@@ -18,7 +18,7 @@ function key(hash: Buffer): string {
 }
 
 /** Inputs that spend something, in the order of the block: all but the first transaction's. */
-export function spendingInputs(block: Block): TransactionInput[] {
+function spendingInputs(block: Block): TransactionInput[] {
   return block.transactions.slice(1).flatMap(transaction => transaction.inputs)
 }
 

@@ -5,7 +5,7 @@ import { fetchBlocks } from '../../crawlers/fetch.ts'
 import type { ChainSource } from '../../schema/chain.ts'
 import { AppError, ConfigError, describeError } from '../../schema/errors.ts'
 import type { Sql } from '../../schema/ports.ts'
-import { includesHeight, mergeRanges, type Ranges } from '../../schema/ranges.ts'
+import { HEIGHTS_SQL, heightParams, includesHeight, mergeRanges, type Ranges } from '../../schema/ranges.ts'
 import { blockTableNames } from '../../schema/tables.ts'
 import { registerChain } from '../../splitter/chain-row.ts'
 import { createIngest, type FailedBlock } from '../../splitter/ingest.ts'
@@ -14,6 +14,7 @@ import { openWriter } from '../../splitter/writer.ts'
 import { type CommandContext, EXIT, heightRange } from '../command.ts'
 import { findChain } from '../config.ts'
 import { withNode } from '../node.ts'
+import { isAlive } from '../pid.ts'
 import { createProgress } from '../progress.ts'
 import { withStore } from '../sql-session.ts'
 
@@ -144,13 +145,7 @@ function ownerName(): string {
 /** Only a process of this machine can be known to be gone. */
 function isGoneHere(owner: string): boolean {
   const [host, pid] = owner.split(':')
-  if (host !== hostname() || !pid) return false
-  try {
-    process.kill(Number(pid), 0)
-    return false
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH'
-  }
+  return host === hostname() && pid !== undefined && /^\d+$/.test(pid) && !isAlive(Number(pid))
 }
 
 type Counts = Pick<IndexSummary, 'blocks' | 'transactions' | 'verified' | 'rows'>
@@ -158,9 +153,8 @@ type Counts = Pick<IndexSummary, 'blocks' | 'transactions' | 'verified' | 'rows'
 /** What the outsiders' views hold at the asked heights. */
 async function countStored(sql: Sql, chain: string, ranges: Ranges): Promise<Counts> {
   if (ranges.length === 0) return { blocks: 0, transactions: 0, verified: 0, rows: {} }
-  const params = { chain, lows: ranges.map(([low]) => low), highs: ranges.map(([, high]) => high) }
-  const where = `chain = {chain:String} AND height IN (
-    SELECT arrayJoin(arrayFlatten(arrayMap((low, high) -> range(low, high + 1), {lows:Array(UInt64)}, {highs:Array(UInt64)}))))`
+  const params = { chain, ...heightParams(ranges) }
+  const where = `chain = {chain:String} AND height IN (${HEIGHTS_SQL})`
   const [blocks] = await sql.rows<{ blocks: string; transactions: string; verified: string }>(
     `SELECT count() AS blocks, sum(transaction_count) AS transactions,
       countIf(has(proofs, 'hash') AND has(proofs, 'txRoot')) AS verified FROM blocks WHERE ${where}`,

@@ -10,7 +10,7 @@ import type { Coin } from './locks.ts'
 export type CoreJson = Record<string, unknown>
 
 /** Satoshi as coins with eight decimals: `50.00000000`. */
-export function coinAmount(satoshi: bigint): LosslessNumber {
+function coinAmount(satoshi: bigint): LosslessNumber {
   const digits = (satoshi < 0n ? -satoshi : satoshi).toString().padStart(9, '0')
   return new LosslessNumber(`${satoshi < 0n ? '-' : ''}${digits.slice(0, -8)}.${digits.slice(-8)}`)
 }
@@ -62,7 +62,7 @@ function chainWork(height: number): string {
 }
 
 /** A transaction inside a block at verbosity 2 and, with `prevouts`, 3. */
-export function transactionJson(tx: Transaction, spent: readonly Coin[], prevouts: boolean): CoreJson {
+function transactionJson(tx: Transaction, spent: readonly Coin[], prevouts: boolean): CoreJson {
   const coinbase = tx.isCoinbase()
   return {
     ...plainTransactionJson(tx, prevouts ? spent : []),

@@ -25,7 +25,7 @@ export interface Anvil {
   close(): Promise<void>
 }
 
-export const EVM_LOCAL_CHAIN_ID = 31_337
+const EVM_LOCAL_CHAIN_ID = 31_337
 const READY_WITHIN_MS = 15_000
 const GENESIS_TIME = Date.UTC(2025, 0, 1) / 1000
 

@@ -161,7 +161,7 @@ export function addressOf(output: Uint8Array): string | null {
 }
 
 /** How an output script without an address is named. */
-export function scriptLabel(output: Uint8Array): string {
+function scriptLabel(output: Uint8Array): string {
   return `script:${formatHex(createHash('sha256').update(output).digest())}`
 }
 

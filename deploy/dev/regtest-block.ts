@@ -1,7 +1,7 @@
 import { Block, crypto, opcodes, script, Transaction } from 'bitcoinjs-lib'
 import { InputError } from '../../schema/errors.ts'
 
-export const REGTEST_BITS = 0x207fffff
+const REGTEST_BITS = 0x207fffff
 export const COINBASE_MATURITY = 100
 const HALVING_INTERVAL = 150
 const WITNESS_RESERVED_VALUE = new Uint8Array(32)

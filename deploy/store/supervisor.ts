@@ -8,6 +8,7 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
 import { StoreError } from '../../schema/errors.ts'
+import { isAlive } from '../pid.ts'
 
 /** How to reach a ClickHouse over HTTP. */
 export interface StoreAddress {
@@ -67,15 +68,6 @@ async function findRunning(dataDirectory: string): Promise<Running | null> {
     return null
   }
   return isAlive(running.owner) && (await answers(running)) ? running : null
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
 }
 
 async function answers(address: StoreAddress): Promise<boolean> {
