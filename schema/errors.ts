@@ -106,6 +106,13 @@ export class FencedError extends AppError {
   }
 }
 
+/** A reader of the log asks for messages that are not kept any more. */
+export class LogGapError extends AppError {
+  constructor(message: string, options: ErrorOptions = {}) {
+    super('LOG_GAP', message, options)
+  }
+}
+
 /** The message of anything thrown, with its hint where there is one. */
 export function describeError(error: unknown): string {
   if (error instanceof AppError) return error.hint ? `${error.message} (${error.hint})` : error.message

@@ -39,3 +39,47 @@ export interface Sql {
   /** A statement without an answer that is safe to repeat. */
   command(sql: string, params?: SqlParams): Promise<void>
 }
+
+/** Runs one GraphQL document: how pages ask, in the same process or over HTTP. */
+export interface Gql {
+  run<Data>(document: string, variables?: Readonly<Record<string, unknown>>): Promise<GqlAnswer<Data>>
+}
+
+export interface GqlAnswer<Data> {
+  /** Null when the document could not be run at all. */
+  data: Data | null
+  errors: readonly { message: string; code: string | null; path: readonly (string | number)[] | null }[]
+}
+
+/** Messages of one topic in order. Offsets ascend but need not be dense. */
+export interface LogMessage {
+  offset: bigint
+  value: Uint8Array
+}
+
+/**
+ * The log between crawlers, splitters and readers. A topic is one ordered sequence; a group is a reader that remembers
+ * how far it came.
+ */
+export interface BlockLog {
+  /** Durable once it returns; the messages follow each other. @returns the offset of the last. */
+  append(topic: string, values: readonly Uint8Array[]): Promise<bigint>
+  /**
+   * Messages from an offset on, at least one where there is one, up to about `maxBytes` of values; none at the end.
+   * @throws LogGapError when messages from there on are not kept any more.
+   */
+  read(
+    topic: string,
+    from: bigint,
+    limits?: { maxMessages?: number; maxBytes?: number },
+  ): Promise<LogMessage[]>
+  /** Returns when there is a message at or after `from`, or when `signal` is aborted. */
+  wait(topic: string, from: bigint, signal: AbortSignal): Promise<void>
+  /** Offset after the last message; 0 for an empty topic. */
+  end(topic: string): Promise<bigint>
+  /** Where a group goes on: 0 at first. */
+  committed(topic: string, group: string): Promise<bigint>
+  /** The group is done with everything below `next`; durable once it returns. */
+  commit(topic: string, group: string, next: bigint): Promise<void>
+  close(): Promise<void>
+}
