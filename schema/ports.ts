@@ -51,35 +51,40 @@ export interface GqlAnswer<Data> {
   errors: readonly { message: string; code: string | null; path: readonly (string | number)[] | null }[]
 }
 
-/** Messages of one topic in order. Offsets ascend but need not be dense. */
+/** One ordered sequence of messages. */
+export interface TopicPartition {
+  topic: string
+  partition: number
+}
+
+/** Offsets ascend but need not be dense; no offset is given twice, not even after a log was deleted and begun anew. */
 export interface LogMessage {
   offset: bigint
   value: Uint8Array
 }
 
-/**
- * The log between crawlers, splitters and readers. A topic is one ordered sequence; a group is a reader that remembers
- * how far it came.
- */
+export interface ReadLimits {
+  maxMessages?: number
+  /** Of values; one message is given whatever its size. */
+  maxBytes?: number
+}
+
+/** The log between crawlers, splitters and readers. A group is a reader that remembers how far it came. */
 export interface BlockLog {
   /** Durable once it returns; the messages follow each other. @returns the offset of the last. */
-  append(topic: string, values: readonly Uint8Array[]): Promise<bigint>
+  append(place: TopicPartition, values: readonly Uint8Array[]): Promise<bigint>
   /**
-   * Messages from an offset on, at least one where there is one, up to about `maxBytes` of values; none at the end.
+   * Messages from an offset on; none at the end.
    * @throws LogGapError when messages from there on are not kept any more.
    */
-  read(
-    topic: string,
-    from: bigint,
-    limits?: { maxMessages?: number; maxBytes?: number },
-  ): Promise<LogMessage[]>
+  read(place: TopicPartition, from: bigint, limits?: ReadLimits): Promise<LogMessage[]>
   /** Returns when there is a message at or after `from`, or when `signal` is aborted. */
-  wait(topic: string, from: bigint, signal: AbortSignal): Promise<void>
-  /** Offset after the last message; 0 for an empty topic. */
-  end(topic: string): Promise<bigint>
+  wait(place: TopicPartition, from: bigint, signal: AbortSignal): Promise<void>
+  /** Offset that is above every message now. */
+  end(place: TopicPartition): Promise<bigint>
   /** Where a group goes on: 0 at first. */
-  committed(topic: string, group: string): Promise<bigint>
+  committed(place: TopicPartition, group: string): Promise<bigint>
   /** The group is done with everything below `next`; durable once it returns. */
-  commit(topic: string, group: string, next: bigint): Promise<void>
+  commit(place: TopicPartition, group: string, next: bigint): Promise<void>
   close(): Promise<void>
 }
