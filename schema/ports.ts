@@ -88,3 +88,11 @@ export interface BlockLog {
   commit(place: TopicPartition, group: string, next: bigint): Promise<void>
   close(): Promise<void>
 }
+
+/** Facts and a sentence, for the operator. */
+export interface Logger {
+  debug(facts: object, message: string): void
+  info(facts: object, message: string): void
+  warn(facts: object, message: string): void
+  error(facts: object, message: string): void
+}

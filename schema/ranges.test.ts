@@ -2,11 +2,13 @@ import { describe, expect, test } from 'vitest'
 import {
   addHeights,
   countHeights,
+  heightsAbove,
   includesHeight,
   mergeRanges,
   type Range,
   type Ranges,
   removeHeights,
+  subtractRanges,
 } from './ranges.ts'
 
 /** Numbers that are the same in every run unless WANLIAN_SEED says otherwise. */
@@ -60,6 +62,12 @@ test(`does what a set of heights does (seed ${seed}, ${ROUNDS} rounds)`, () => {
     expect(countHeights(ranges), where).toBe(model.size)
     const included = places.filter(height => includesHeight(ranges, height))
     expect(included, where).toEqual(places.filter(height => model.has(height)))
+    expect(heightsAbove(ranges, low), where).toEqual(
+      places.filter(height => height > low && model.has(height)),
+    )
+    expect(subtractRanges([[low, high]], ranges), where).toEqual(
+      rangesOf(new Set(places.filter(height => height >= low && height <= high && !model.has(height)))),
+    )
     done.set(step, (done.get(step) ?? 0) + 1)
     if (random(40) === 0) {
       model.clear()

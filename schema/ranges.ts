@@ -50,6 +50,29 @@ export function countHeights(ranges: Ranges): number {
   return ranges.reduce((sum, [from, to]) => sum + to - from + 1, 0)
 }
 
+/** Every height above `above`, ascending. */
+export function heightsAbove(ranges: Ranges, above: number): number[] {
+  return ranges.flatMap(([from, to]) => {
+    const first = Math.max(from, above + 1)
+    return Array.from({ length: Math.max(0, to - first + 1) }, (_, at) => first + at)
+  })
+}
+
+/** The parts of `ranges` that `others` do not cover. */
+export function subtractRanges(ranges: Ranges, others: Ranges): Ranges {
+  const left: Range[] = []
+  for (const [from, to] of ranges) {
+    let next = from
+    for (const [low, high] of others) {
+      if (high < next || low > to) continue
+      if (low > next) left.push([next, low - 1])
+      next = high + 1
+    }
+    if (next <= to) left.push([next, to])
+  }
+  return left
+}
+
 /** A select of every height in `ranges`, to be used with `heightParams`. */
 export const HEIGHTS_SQL = `SELECT arrayJoin(arrayFlatten(arrayMap(
   (low, high) -> range(low, high + 1), {lows:Array(UInt64)}, {highs:Array(UInt64)}))) AS height`

@@ -127,9 +127,12 @@ const chains: View = {
   name: 'chains',
   select: `SELECT chains.chain AS chain, caip2, name, family, ledger, genesis_hash, native_symbol, native_name,
   native_decimals, tips.height AS height, tips.time AS time, tips.ranges AS ranges, tips.complete AS complete,
-  chains.partial_effects AS partial_effects
+  chains.partial_effects AS partial_effects, finality.safe AS safe_height, finality.final AS final_height
 FROM (SELECT * FROM ${BASE_DATABASE}.chains FINAL) AS chains
-LEFT JOIN ${BASE_DATABASE}.tips AS tips ON chains.chain = tips.chain`,
+LEFT JOIN ${BASE_DATABASE}.tips AS tips ON chains.chain = tips.chain
+LEFT JOIN (
+  SELECT chain, toNullable(safe) AS safe, toNullable(final) AS final FROM ${BASE_DATABASE}.finality FINAL
+) AS finality ON chains.chain = finality.chain`,
 }
 
 function passThrough(name: string): View {

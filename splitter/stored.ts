@@ -1,4 +1,4 @@
-import { bytes, count, RowReader } from '../schema/columns.ts'
+import { bytes, count, flag, RowReader } from '../schema/columns.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
 import type { Sql } from '../schema/ports.ts'
 import type { TableName } from '../schema/tables.ts'
@@ -8,6 +8,8 @@ import { columnNames, decodeRows, type StoredRow, tableOf } from './rows.ts'
 export interface StoredLink {
   hash: Uint8Array
   parentHash: Uint8Array
+  /** Whether its parent was stored when it was written: `parent` is among its proofs. */
+  linked: boolean
 }
 
 /** Links of the stored blocks among `heights`. */
@@ -20,13 +22,17 @@ export async function readLinks(
   const links = new Map<number, StoredLink>()
   if (wanted.length === 0) return links
   const answer = await sql.bytes(
-    `SELECT height, block_hash, parent_hash FROM ${BASE_DATABASE}.blocks FINAL
+    `SELECT height, block_hash, parent_hash, has(proofs, 'parent') AS linked FROM ${BASE_DATABASE}.blocks FINAL
     WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)} FORMAT RowBinary`,
     { chain, heights: wanted },
   )
   const reader = new RowReader(answer)
   while (!reader.done) {
-    links.set(count.read(reader), { hash: bytes.read(reader), parentHash: bytes.read(reader) })
+    links.set(count.read(reader), {
+      hash: bytes.read(reader),
+      parentHash: bytes.read(reader),
+      linked: flag.read(reader),
+    })
   }
   return links
 }

@@ -130,7 +130,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     await Promise.all(rest.map(rows => insert(entry, rows, 'add')))
     for (const rows of last) await insert(entry, rows, 'add')
     const heights = entry.blocks.map(block => block.height)
-    await commit(entry.batch, addHeights(kept, heights))
+    await commit(entry.batch, addHeights(kept, heights), heights)
   }
 
   async function publish(next: Checkpoint): Promise<void> {
@@ -138,9 +138,10 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     checkpoint = next
   }
 
-  async function commit(batch: number, ranges: Ranges): Promise<void> {
+  async function commit(batch: number, ranges: Ranges, written: readonly number[] = []): Promise<void> {
     const height = ranges.at(-1)?.[1] ?? 0
-    const time = height === checkpoint.height ? checkpoint.time : await timeOf(height)
+    const isKnown = height === checkpoint.height && !written.includes(height)
+    const time = isKnown ? checkpoint.time : await timeOf(height)
     await publish({ version: BigInt(batch) * 2n + 1n, committed: batch, ranges, height, time })
   }
 

@@ -348,7 +348,8 @@ describeRecorded('recorded chains', () => {
       ])
       const summary = summaryOf<IndexSummary>(finished)
       expect(finished.code, what).not.toBe(0)
-      expect(summary.failed).toEqual([{ height, reason: expect.stringMatching(new RegExp(`^${proof}: `)) }])
+      const reason = expect.stringMatching(new RegExp(`^${proof}: `))
+      expect(summary.failed).toEqual([{ height, reason, code: 'PROOF' }])
       expect([what, summary.blocks, summary.verified]).toEqual([what, 3, 3])
       await expectNothingAt(data, 'ethereum', height)
     }

@@ -122,7 +122,7 @@ async function indexHeights(
   for await (const block of fetchBlocks(source, missing)) {
     if ('error' in block) {
       if (!(block.error instanceof AppError)) throw block.error
-      fail([{ height: block.height, reason: describeError(block.error) }])
+      fail([{ height: block.height, reason: describeError(block.error), code: block.error.code }])
       continue
     }
     fetched++

@@ -63,6 +63,19 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY (chain, partition)
 SETTINGS non_replicated_deduplication_window = 100000, fsync_after_insert = 1, fsync_part_directory = 1;
 
+-- Heights up to which a chain's blocks are safe, and final, by its own rule.
+CREATE TABLE wanlian.finality
+(
+  `chain` LowCardinality(String),
+  `safe` UInt64,
+  `final` UInt64,
+  -- Place in the log: later ones stand.
+  `version` UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY chain
+SETTINGS non_replicated_deduplication_window = 100000;
+
 CREATE TABLE wanlian.reorgs
 (
   `chain` LowCardinality(String),

@@ -1,0 +1,213 @@
+import type { ChainModule } from '../schema/chain.ts'
+import { type Columns, count, name, uint64 } from '../schema/columns.ts'
+import {
+  AppError,
+  describeError,
+  InputError,
+  InvariantError,
+  LogGapError,
+  MalformedAnswerError,
+  ProofError,
+} from '../schema/errors.ts'
+import { type BlockEvent, blockEvents, decodeEvent, SPLITTER_GROUP } from '../schema/events.ts'
+import type { BlockLog, Logger, LogMessage, Sql } from '../schema/ports.ts'
+import { openAnnouncer, readLogPlace } from './announce.ts'
+import { setAside } from './dead-letters.ts'
+import { createIngest, type FailedBlock, type Ingest } from './ingest.ts'
+import { insertRows } from './insert.ts'
+import { openWriter, type WriterOptions } from './writer.ts'
+
+export interface SplitterDeps extends Pick<WriterOptions, 'owner' | 'isGone'> {
+  chain: ChainModule
+  /** Of the chain's block events. */
+  partition: number
+  log: BlockLog
+  sql: Sql
+  logger: Logger
+}
+
+/** Writes one partition of a chain's block events into the tables until its signal is aborted. */
+export interface Splitter {
+  /** One sentence when it cannot go on at the moment; it tries again by itself. */
+  problem(): string | null
+  /** Returns once the batch under way is written. */
+  done: Promise<void>
+}
+
+const READ = { maxMessages: 250, maxBytes: 16 * 1024 * 1024 }
+const LONGEST_PAUSE_MS = 15_000
+
+const finalityColumns: Columns = { chain: name, safe: count, final: count, version: uint64 }
+
+/** Starts to read where the tables stand, whatever was read before. */
+export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter {
+  const { chain, partition, log, sql, logger } = deps
+  const slug = chain.definition.slug
+  const place = blockEvents(slug, partition)
+  let problem: string | null = null
+
+  async function run(): Promise<void> {
+    let pause = 250
+    while (!signal.aborted) {
+      try {
+        await consume(() => {
+          problem = null
+          pause = 250
+        })
+      } catch (error) {
+        problem = describeError(error)
+        if (signal.aborted) return
+        logger.error({ chain: slug, partition, err: error }, 'the splitter stopped, it goes on soon')
+        await sleep(pause, signal)
+        pause = Math.min(LONGEST_PAUSE_MS, pause * 2)
+      }
+    }
+  }
+
+  async function consume(onProgress: () => void): Promise<void> {
+    const writer = await openWriter({ ...deps, partition })
+    const ingest = createIngest({ sql, chain, writer })
+    const announcer = await openAnnouncer(deps, partition)
+    let next = later(await log.committed(place, SPLITTER_GROUP), await readLogPlace(sql, slug, partition))
+    await announcer.announce()
+    await log.commit(place, SPLITTER_GROUP, next)
+    onProgress()
+    let isSettled = false
+    while (!signal.aborted) {
+      const messages = await readFrom(next)
+      const last = messages.at(-1)
+      if (last) {
+        await writeAll(ingest, messages)
+        await announcer.announce()
+        next = last.offset + 1n
+        await log.commit(place, SPLITTER_GROUP, next)
+        onProgress()
+        isSettled = false
+      } else if (!isSettled) {
+        await settle(ingest)
+        isSettled = true
+      } else {
+        // History and tip complete each other: what the other partition wrote may settle something here.
+        isSettled = await waitFor(next)
+      }
+    }
+  }
+
+  /** @returns whether there is news in this partition, and not only time that went by. */
+  async function waitFor(next: bigint): Promise<boolean> {
+    const waiting = new AbortController()
+    const timer = setTimeout(() => waiting.abort(), 10_000)
+    await log.wait(place, next, AbortSignal.any([signal, waiting.signal]))
+    clearTimeout(timer)
+    return !waiting.signal.aborted
+  }
+
+  async function readFrom(next: bigint): Promise<LogMessage[]> {
+    try {
+      return await log.read(place, next, READ)
+    } catch (error) {
+      if (!(error instanceof LogGapError)) throw error
+      logger.error(
+        { chain: slug, partition, err: error },
+        'block events are gone, going on with those there are',
+      )
+      return log.read(place, 0n, READ)
+    }
+  }
+
+  async function settle(ingest: Ingest<unknown>): Promise<void> {
+    const resolved = await ingest.resolveInputs()
+    const linked = await ingest.linkParents()
+    if (resolved.length + linked.length === 0) return
+    logger.info({ chain: slug, resolved: resolved.length, linked: linked.length }, 'blocks written anew')
+  }
+
+  async function writeAll(ingest: Ingest<unknown>, messages: readonly LogMessage[]): Promise<void> {
+    const failed: FailedBlock[] = []
+    for (const message of messages) {
+      try {
+        failed.push(...(await apply(ingest, decodeEvent(message.value), message.offset)))
+      } catch (error) {
+        if (!isAboutContent(error)) throw error
+        await refuse(message, error)
+      }
+    }
+    failed.push(...(await ingest.flush()))
+    for (const block of failed) await refuse(findBlock(messages, block.height), block)
+  }
+
+  async function apply(
+    ingest: Ingest<unknown>,
+    event: BlockEvent,
+    offset: bigint,
+  ): Promise<readonly FailedBlock[]> {
+    switch (event.kind) {
+      case 'block': {
+        const logged = { hash: event.hash, offset }
+        return ingest.add({ height: event.height, raw: chain.decode(event.payload), logged })
+      }
+      case 'revert':
+        return ingest.revert(event.to, offset)
+      case 'finalize': {
+        const row = { chain: slug, safe: event.safe, final: event.final, version: offset }
+        await insertRows(sql, 'finality', finalityColumns, [row], { token: `finality:${slug}:${offset}` })
+        return []
+      }
+    }
+  }
+
+  /** The message is kept with the reason, and the chain goes on: the height stays missing, and is seen to be. */
+  async function refuse(message: LogMessage, problem: AppError | FailedBlock): Promise<void> {
+    const event = readable(message)
+    const reason = problem instanceof AppError ? describeError(problem) : problem.reason
+    const height = event?.kind === 'block' ? event.height : 0
+    logger.error({ chain: slug, height, code: problem.code, reason }, 'event set aside')
+    await setAside(sql, {
+      chain: slug,
+      partition,
+      height,
+      hash: event?.kind === 'block' ? chain.formatHash(event.hash) : '',
+      code: problem.code,
+      reason,
+      payload: message.value,
+      offset: message.offset,
+    })
+  }
+
+  return { problem: () => problem, done: run() }
+}
+
+/** The message is at fault, and would be however often it is tried. */
+function isAboutContent(error: unknown): error is AppError {
+  return [InputError, MalformedAnswerError, ProofError, InvariantError].some(kind => error instanceof kind)
+}
+
+function readable(message: LogMessage): BlockEvent | null {
+  try {
+    return decodeEvent(message.value)
+  } catch {
+    return null
+  }
+}
+
+/** The last event of that height: where one was refused, an earlier one may have left with a revert. */
+function findBlock(messages: readonly LogMessage[], height: number): LogMessage {
+  return messages.findLast(message => {
+    const event = readable(message)
+    return event?.kind === 'block' && event.height === height
+  })!
+}
+
+function later(a: bigint, b: bigint): bigint {
+  return a > b ? a : b
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, ms)
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
