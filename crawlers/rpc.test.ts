@@ -14,8 +14,9 @@ import {
   NotAvailableError,
   RpcError,
 } from '../schema/errors.ts'
+import { hideCredentials } from './endpoint.ts'
 import { writeRecorded } from './recording.ts'
-import { hideCredentials, openRpc, type RpcSettings } from './rpc.ts'
+import { openRpc, type RpcSettings } from './rpc.ts'
 
 interface Seen {
   headers: IncomingMessage['headers']
@@ -293,7 +294,7 @@ describe('addresses', () => {
     const error = await openRpc([{ url: address }]).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(ConfigError)
     expect((error as Error).message).toContain(
-      `expected http(s)://… or file:DIR, got ${JSON.stringify(shown)}`,
+      `expected http(s)://…, ws(s)://… or file:DIR, got ${JSON.stringify(shown)}`,
     )
     expect(inspect(error)).not.toMatch(/hush|hu\/sh/)
   })

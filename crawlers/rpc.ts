@@ -1,43 +1,32 @@
 import PQueue from 'p-queue'
-import { Agent, request } from 'undici'
+import type { Identity } from '../schema/chain.ts'
 import {
+  type AppError,
   ConfigError,
-  describeError,
   EndpointError,
   MalformedAnswerError,
   NotAvailableError,
   RpcError,
+  WrongChainError,
 } from '../schema/errors.ts'
-import { openRecording, type ParseJson, type Recording } from './recording.ts'
-
-export interface CallOptions {
-  parse?: ParseJson
-}
-
-export interface Call {
-  method: string
-  params: readonly unknown[]
-}
-
-/** One node, or a recording of one. */
-export interface Endpoint {
-  /** Without credentials: safe to log. */
-  name: string
-  /** The recording behind a `file:` endpoint. */
-  recording: Recording | null
-  /**
-   * @throws EndpointError when it cannot be reached or is overloaded (retryable),
-   * NotAvailableError when it does not have the method or the file, RpcError when it refuses.
-   */
-  call(call: Call, options?: CallOptions): Promise<unknown>
-  close(): Promise<void>
-}
+import type { EndpointStatus } from '../schema/status.ts'
+import type { Call, CallOptions, Endpoint, EndpointSettings } from './endpoint.ts'
+import { createHealth, type Health } from './health.ts'
+import { openHttpEndpoint } from './http-endpoint.ts'
+import { openRecording, type Recording } from './recording.ts'
+import { openWsEndpoint } from './ws-endpoint.ts'
 
 /** What families see of the endpoints: calls that are retried and fall over from one endpoint to the next. */
 export interface Rpc {
   call(method: string, params: readonly unknown[], options?: CallOptions): Promise<unknown>
   /** Many calls at once, each with its own outcome, in the order of the calls. */
   callMany(calls: readonly Call[], options?: CallOptions): Promise<(unknown | Error)[]>
+  /**
+   * Subscribes on every endpoint that keeps a connection (`ws`), with the call that the family names, and wakes for each
+   * notice; also when a subscription stands, at first and after every reconnect: notices may have been missed. Absent
+   * when no endpoint keeps a connection. Ends when `signal` is aborted, or when every endpoint refuses the call.
+   */
+  watch?(call: Call, signal: AbortSignal, wake: () => void): Promise<void>
   /** The recordings among the endpoints. */
   recordings: readonly Recording[]
   /** Names of the endpoints, without credentials. */
@@ -45,9 +34,17 @@ export interface Rpc {
   close(): Promise<void>
 }
 
-export interface EndpointSettings {
-  url: string
-  headers?: Readonly<Record<string, string>>
+/** The endpoints of a chain, together and one by one; `at` is their place in `names`. */
+export interface RpcPool extends Rpc {
+  /** Asks this endpoint before the others. */
+  preferring(at: number): Rpc
+  /** Asks this endpoint alone, and once. Answers at once with an error while it rests. */
+  only(at: number): Rpc
+  /** Identifies every endpoint by itself, all at once, with the usual retries. In the order of `names`. */
+  identifyEach(): Promise<(Identity | AppError)[]>
+  health(at: number): Health
+  /** Heads are not known here. */
+  status(): EndpointStatus[]
 }
 
 export interface RpcSettings {
@@ -56,11 +53,43 @@ export interface RpcSettings {
   timeoutMs?: number
   /** Rounds over all endpoints before a call is given up. */
   attempts?: number
-  /** Wait before the second round, doubled each time, in milliseconds. */
+  /** Rest of an endpoint after its first trouble in a row, doubled by each that follows, in milliseconds. */
   backoffMs?: number
+  /** How long a call waits in all for endpoints that rest. */
+  patienceMs?: number
+  /**
+   * Looks whether an endpoint is of the chain. Asked before its first use, and again when it comes back after it was
+   * away: until then it answers nothing. @throws WrongChainError
+   */
+  identify?: (endpoint: Rpc) => Promise<Identity>
 }
 
-const MAX_ANSWER_BYTES = 512 * 1024 * 1024
+type Settings = Required<Omit<RpcSettings, 'identify'>> & Pick<RpcSettings, 'identify'>
+
+const DEFAULTS: Settings = {
+  concurrency: 8,
+  timeoutMs: 60_000,
+  attempts: 4,
+  backoffMs: 250,
+  patienceMs: 30_000,
+}
+/** Troubles in a row after which an endpoint is taken to be away. */
+const AWAY_AFTER = 3
+/** Rest of an endpoint of another chain: somebody has to correct something. */
+const WRONG_CHAIN_REST_MS = 60_000
+
+/** An endpoint with all that the pool knows of it. */
+interface Member {
+  endpoint: Endpoint
+  health: Health
+  ask(call: Call, options: CallOptions | undefined): Promise<unknown>
+  /** Whether it is known to be of the chain since it was last away. */
+  admitted(): boolean
+  /** Identifies it, once for all who wait. */
+  admit(attempts: number): Promise<Identity>
+  /** It was away: it has to be identified again. */
+  forget(): void
+}
 
 /** Many calls out of single ones: a failed call is an answer like any other. */
 export function callEach(call: Rpc['call']): Rpc['callMany'] {
@@ -77,200 +106,246 @@ export function callEach(call: Rpc['call']): Rpc['callMany'] {
 /** Opens the endpoints; nothing is called yet. @throws ConfigError for an address that is not understood. */
 export async function openRpc(
   endpoints: readonly EndpointSettings[],
-  settings: RpcSettings = {},
-): Promise<Rpc> {
+  given: RpcSettings = {},
+): Promise<RpcPool> {
   if (endpoints.length === 0)
     throw new ConfigError('no endpoint: give --node or `endpoints` in the configuration')
-  const opened = await Promise.all(endpoints.map(endpoint => openEndpoint(endpoint, settings)))
-  const attempts = settings.attempts ?? 4
-  const backoffMs = settings.backoffMs ?? 250
+  const settings = { ...DEFAULTS, ...given }
+  const opened = await Promise.all(endpoints.map(endpoint => openEndpoint(endpoint, settings.timeoutMs)))
+  const closing = new AbortController()
+  const members = opened.map(endpoint => createMember(endpoint, settings, closing.signal))
+  const watched = members.filter(member => member.endpoint.watch)
 
-  async function call(method: string, params: readonly unknown[], options?: CallOptions): Promise<unknown> {
-    for (let attempt = 1; ; attempt++) {
-      const errors: unknown[] = []
-      for (const endpoint of opened) {
-        try {
-          return await endpoint.call({ method, params }, options)
-        } catch (error) {
-          errors.push(error)
-        }
-      }
-      const told = mostTelling(errors)
-      if (!(told instanceof EndpointError) || attempt >= attempts) throw told
-      await new Promise(resolve => setTimeout(resolve, backoffMs * 2 ** (attempt - 1)))
+  /** The pool as it looks to who asks the members in this order. */
+  function facade(order: readonly Member[], { attempts, patienceMs }: Settings, gated = true): Rpc {
+    const limits = { attempts, patienceMs, gated, closing: closing.signal }
+    const call: Rpc['call'] = (method, params, options) =>
+      askInTurn(order, { method, params }, options, limits)
+    return {
+      call,
+      callMany: callEach(call),
+      recordings: order.flatMap(({ endpoint }) => endpoint.recording ?? []),
+      names: order.map(({ endpoint }) => endpoint.name),
+      close: async () => {},
+      ...(watched.length > 0 && {
+        watch: async (subscription, signal, wake) => {
+          const until = AbortSignal.any([signal, closing.signal])
+          await Promise.all(watched.map(member => keepWatching(member, subscription, until, wake)))
+        },
+      }),
     }
   }
 
+  const once = { ...settings, attempts: 1, patienceMs: 0 }
   return {
-    call,
-    callMany: callEach(call),
-    recordings: opened.flatMap(endpoint => endpoint.recording ?? []),
-    names: opened.map(endpoint => endpoint.name),
+    ...facade(members, settings),
+    preferring: at => facade([members[at]!, ...members.filter((_, other) => other !== at)], settings),
+    only: at => facade([members[at]!], once),
+    identifyEach: () =>
+      Promise.all(members.map(member => member.admit(settings.attempts).catch((error: AppError) => error))),
+    health: at => members[at]!.health,
+    status: () =>
+      members.map(({ endpoint, health }) => ({ name: endpoint.name, head: null, ...health.status() })),
     async close() {
+      closing.abort()
       await Promise.all(opened.map(endpoint => endpoint.close()))
     },
+  }
+
+  function createMember(endpoint: Endpoint, options: Settings, signal: AbortSignal): Member {
+    const health = createHealth(options.backoffMs)
+    const queue = new PQueue({ concurrency: options.concurrency })
+    let identity: Promise<Identity> | null = null
+    let known = options.identify === undefined
+    const member: Member = {
+      endpoint,
+      health,
+      admitted: () => known,
+      ask: (call, callOptions) =>
+        queue.add(async () => {
+          if (signal.aborted) throw new EndpointError(`${endpoint.name}: closed`)
+          const startedAt = performance.now()
+          try {
+            const answer = await endpoint.call(call, callOptions)
+            health.answered(performance.now() - startedAt)
+            return answer
+          } catch (error) {
+            health.failed(error, performance.now() - startedAt)
+            if (health.failures() >= AWAY_AFTER) member.forget()
+            throw error
+          }
+        }),
+      admit(attempts) {
+        identity ??= identifyMember(attempts).finally(() => {
+          identity = null
+        })
+        return identity
+      },
+      forget() {
+        known = options.identify === undefined
+      },
+    }
+    async function identifyMember(attempts: number): Promise<Identity> {
+      const alone = facade([member], { ...options, attempts }, false)
+      try {
+        const told = (await options.identify?.(alone)) ?? { checked: [], unchecked: [] }
+        known = true
+        return told
+      } catch (error) {
+        member.forget()
+        if (error instanceof WrongChainError) health.blame(error, WRONG_CHAIN_REST_MS)
+        else if (health.restMs() === 0) health.blame(error as AppError, 0)
+        throw error
+      }
+    }
+    return member
+  }
+}
+
+interface Limits {
+  attempts: number
+  patienceMs: number
+  /** Only endpoints that are known to be of the chain are asked. */
+  gated: boolean
+  closing: AbortSignal
+}
+
+/** The first answer, in rounds; endpoints that rest are left out, and waited for when there is no other. */
+async function askInTurn(
+  order: readonly Member[],
+  call: Call,
+  options: CallOptions | undefined,
+  limits: Limits,
+): Promise<unknown> {
+  const givenUpAt = performance.now() + limits.patienceMs
+  for (let asked = 0; ; ) {
+    if (limits.gated) await admitSome(order)
+    const before = asked
+    const errors: AppError[] = []
+    for (const member of order) {
+      if (member.health.restMs() > 0) errors.push(resting(member))
+      else if (limits.gated && !member.admitted()) errors.push(lookedAt(member))
+      else {
+        asked = before + 1
+        try {
+          return await member.ask(call, options)
+        } catch (error) {
+          errors.push(error as AppError)
+        }
+      }
+    }
+    const told = mostTelling(errors, order, limits.attempts)
+    if (!(told instanceof EndpointError) || asked >= limits.attempts || limits.closing.aborted) throw told
+    const troubled = order.filter((_, at) => errors[at] instanceof EndpointError)
+    const wait = Math.min(...troubled.map(member => member.health.restMs()))
+    if (performance.now() + wait > givenUpAt) throw told
+    await sleep(wait, limits.closing)
   }
 }
 
 /**
- * Callers take "not there" and "refused" for answers. One endpoint alone must not give them while another, which may
- * well have it, is in trouble.
+ * Sees to it that endpoints which came back are identified. When another is ready nobody waits for that: a look at one
+ * that is still away takes as long as a timeout.
  */
-function mostTelling(errors: readonly unknown[]): unknown {
-  const rank = (error: unknown) => {
-    if (error instanceof EndpointError) return 0
-    if (error instanceof NotAvailableError) return 3
-    return error instanceof RpcError ? 2 : 1
-  }
-  return [...errors].sort((a, b) => rank(a) - rank(b))[0]
+async function admitSome(order: readonly Member[]): Promise<void> {
+  const rested = order.filter(member => member.health.restMs() === 0)
+  const unknown = rested.filter(member => !member.admitted())
+  if (unknown.length === 0) return
+  const admissions = unknown.map(member => member.admit(1))
+  const settled = Promise.allSettled(admissions)
+  if (unknown.length < rested.length) return
+  await Promise.race([settled, Promise.any(admissions).catch(() => settled)])
 }
 
-async function openEndpoint(settings: EndpointSettings, options: RpcSettings): Promise<Endpoint> {
+function resting({ endpoint, health }: Member): AppError {
+  const last = health.lastError()
+  if (last instanceof ConfigError || last instanceof WrongChainError) return last
+  const seconds = Math.ceil(health.restMs() / 1000)
+  return new EndpointError(
+    `${endpoint.name}: left alone for ${seconds} s${last ? ` after: ${last.message}` : ''}`,
+  )
+}
+
+function lookedAt({ endpoint, health }: Member): AppError {
+  const last = health.lastError()
+  if (last instanceof ConfigError || last instanceof WrongChainError) return last
+  return new EndpointError(
+    `${endpoint.name}: not yet known to be of the chain${last ? `: ${last.message}` : ''}`,
+  )
+}
+
+/**
+ * Callers take "not there" and "refused" for answers. One endpoint alone must not give them while another, which may
+ * well have it, is in trouble; unless that has been so for long.
+ */
+function mostTelling(errors: readonly AppError[], order: readonly Member[], attempts: number): AppError {
+  const answers = errors.filter(isAnswer)
+  const away = (at: number) =>
+    order[at]!.health.failures() > attempts || errors[at] instanceof WrongChainError
+  const counted = answers.length > 0 ? errors.filter((error, at) => isAnswer(error) || !away(at)) : errors
+  return [...counted].sort((a, b) => rankOf(a) - rankOf(b))[0]!
+}
+
+const isAnswer = (error: unknown) => error instanceof NotAvailableError || error instanceof RpcError
+
+function rankOf(error: AppError): number {
+  if (error instanceof EndpointError) return 0
+  if (error instanceof NotAvailableError) return 3
+  return error instanceof RpcError ? 2 : 1
+}
+
+/** Subscribes again and again. Ends when aborted, or when the endpoint does not take the subscription. */
+async function keepWatching(
+  member: Member,
+  call: Call,
+  signal: AbortSignal,
+  wake: () => void,
+): Promise<void> {
+  const { endpoint, health } = member
+  while (!signal.aborted) {
+    const startedAt = performance.now()
+    let stands = false
+    try {
+      if (!member.admitted()) await member.admit(1)
+      await endpoint.watch!(call, signal, () => {
+        if (!stands) health.answered(performance.now() - startedAt)
+        stands = true
+        wake()
+      })
+    } catch (error) {
+      if (isAnswer(error) || error instanceof MalformedAnswerError) return
+      if (health.restMs() === 0) health.failed(error, performance.now() - startedAt)
+      member.forget()
+    }
+    await sleep(health.restMs(), signal)
+  }
+}
+
+async function openEndpoint(settings: EndpointSettings, timeoutMs: number): Promise<Endpoint> {
   if (settings.url.startsWith('file:')) {
     const recording = await openRecording(settings.url.slice('file:'.length).replace(/^\/\/(?=\/)/, ''))
     return {
       name: `file:${recording.directory}`,
       recording,
-      call: ({ method, params }, callOptions) => recording.call(method, params, callOptions?.parse),
+      call: ({ method, params }, options) => recording.call(method, params, options?.parse),
       close: async () => {},
     }
   }
-  return openHttpEndpoint(settings, options)
+  return /^wss?:/i.test(settings.url)
+    ? openWsEndpoint(settings, timeoutMs)
+    : openHttpEndpoint(settings, timeoutMs)
 }
 
-function parseUrl(text: string): URL {
-  let url: URL
-  try {
-    url = new URL(text)
-  } catch {
-    throw notAnEndpoint(text)
-  }
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw notAnEndpoint(text)
-  return url
-}
-
-/** Without a cause: that of `new URL` holds the whole address. */
-function notAnEndpoint(text: string): ConfigError {
-  return new ConfigError(
-    `endpoint: expected http(s)://… or file:DIR, got ${JSON.stringify(hideCredentials(text))}`,
-  )
-}
-
-/** Text that may hold addresses, safe to log: user and password are left out. */
-export function hideCredentials(text: string): string {
-  return text.replace(/\/\/[^\s"]*@/g, '//…@')
-}
-
-/** Providers take keys as a part of the path: what is too long for a word is not shown. */
-function endpointName(url: URL): string {
-  const path = url.pathname.replace(/[^/]{20,}/g, '…')
-  return `${url.protocol}//${url.host}${path}`
-}
-
-/** A password may hold a percent sign that encodes nothing. */
-function decodeCredential(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
-}
-
-/** JSON-RPC over HTTP: 2.0 as Ethereum nodes speak it, 1.0 as Bitcoin nodes do (errors come with status 404 or 500). */
-function openHttpEndpoint(settings: EndpointSettings, options: RpcSettings): Endpoint {
-  const url = parseUrl(settings.url)
-  const name = endpointName(url)
-  const headers: Record<string, string> = { 'content-type': 'application/json', ...settings.headers }
-  if (url.username || url.password) {
-    const credentials = `${decodeCredential(url.username)}:${decodeCredential(url.password)}`
-    headers.authorization = `Basic ${Buffer.from(credentials).toString('base64')}`
-    url.username = ''
-    url.password = ''
-  }
-  const timeoutMs = options.timeoutMs ?? 60_000
-  const agent = new Agent({ keepAliveTimeout: 10_000, headersTimeout: timeoutMs, bodyTimeout: timeoutMs })
-  const queue = new PQueue({ concurrency: options.concurrency ?? 8 })
-  let nextId = 1
-
-  async function send({ method, params }: Call, parse: ParseJson): Promise<unknown> {
-    let status: number
-    let body: string
-    try {
-      const answer = await request(url, {
-        method: 'POST',
-        headers,
-        body: JSON.stringify({ jsonrpc: '2.0', id: nextId++, method, params }),
-        dispatcher: agent,
-        signal: AbortSignal.timeout(timeoutMs),
-      })
-      status = answer.statusCode
-      const announced = Number(answer.headers['content-length'] ?? 0)
-      if (announced > MAX_ANSWER_BYTES) {
-        answer.body.destroy()
-        throw new MalformedAnswerError(
-          `${name}: ${method} announced ${announced} bytes, more than ${MAX_ANSWER_BYTES}`,
-        )
-      }
-      body = await answer.body.text()
-    } catch (cause) {
-      if (cause instanceof MalformedAnswerError) throw cause
-      throw new EndpointError(`${name}: ${method} failed: ${describeError(cause)}`, { cause })
+/** At least as long as said: timers may fire a moment early. Aborted, it returns at once. */
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) return resolve()
+    const done = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
     }
-    if (status === 401 || status === 403) {
-      throw new ConfigError(`${name}: refused the credentials (HTTP ${status})`, {
-        hint: 'put user and password into the address (http://user:password@host) or a header into the configuration',
-      })
-    }
-    return readAnswer(name, method, status, body, parse)
-  }
-
-  return {
-    name,
-    recording: null,
-    call: (call, callOptions) => queue.add(() => send(call, callOptions?.parse ?? JSON.parse)),
-    async close() {
-      queue.clear()
-      await agent.destroy()
-    },
-  }
-}
-
-const METHOD_NOT_FOUND = -32601
-const PASSING_STATUSES = [408, 429, 502, 503, 504]
-/**
- * Trouble of the node, not an answer: bitcoind that still starts (-28), a provider's limit (-32005), an internal error
- * (-32603), a resource that is not there at the moment (-32002). Taken for "absent" it would make incomplete blocks.
- */
-const PASSING_CODES = [-28, -32002, -32005, -32603]
-
-function readAnswer(name: string, method: string, status: number, body: string, parse: ParseJson): unknown {
-  let answer: { result?: unknown; error?: { code?: unknown; message?: unknown } | string | null }
-  try {
-    answer = parse(body) as typeof answer
-  } catch (cause) {
-    const start = JSON.stringify(body.slice(0, 80))
-    throw new EndpointError(`${name}: ${method} answered HTTP ${status} with ${start}, expected JSON`, {
-      cause,
-    })
-  }
-  if (typeof answer !== 'object' || answer === null) {
-    throw new MalformedAnswerError(
-      `${name}: ${method}: expected a JSON-RPC answer, got ${JSON.stringify(answer)}`,
-    )
-  }
-  const { error } = answer
-  if (error !== undefined && error !== null) {
-    // Gateways in front of a node put a bare text there.
-    const { code: told, message } = typeof error === 'object' ? error : { code: 0, message: error }
-    const code = Number(told)
-    const text = `${name}: ${method}: ${String(message ?? 'no message')} (code ${code})`
-    if (code === METHOD_NOT_FOUND) throw new NotAvailableError(text)
-    if (PASSING_STATUSES.includes(status) || PASSING_CODES.includes(code)) throw new EndpointError(text)
-    throw new RpcError(text, code)
-  }
-  if (status >= 400) throw new EndpointError(`${name}: ${method} answered HTTP ${status}`)
-  if (answer.result === undefined) {
-    throw new MalformedAnswerError(`${name}: ${method}: neither result nor error in the answer`)
-  }
-  return answer.result
+    const timer = setTimeout(done, Math.ceil(ms) + 1)
+    signal.addEventListener('abort', done, { once: true })
+  })
 }

@@ -3,8 +3,8 @@ import { parse } from 'yaml'
 import { z } from 'zod'
 import type { Chain } from '../crawlers/chain.ts'
 import { knownChains } from '../crawlers/chains.ts'
+import { type EndpointSettings, hideCredentials } from '../crawlers/endpoint.ts'
 import { defineEvmChain } from '../crawlers/evm/family.ts'
-import { type EndpointSettings, hideCredentials } from '../crawlers/rpc.ts'
 import { ConfigError } from '../schema/errors.ts'
 
 const slug = z

@@ -60,7 +60,7 @@ function buildProgram(run: Run): Command {
   const file = () =>
     new Option('--config <file>', 'configuration file (default wanlian.yaml, or WANLIAN_CONFIG)')
   const node = () =>
-    new Option('--node <endpoint>', 'http(s)://… or file:DIR; may repeat').argParser(
+    new Option('--node <endpoint>', 'http(s)://…, ws(s)://… or file:DIR; may repeat').argParser(
       (value: string, earlier: string[] | undefined) => [...(earlier ?? []), value],
     )
   const height = (name: string, text: string) => new Option(`--${name} <height>`, text).argParser(parseHeight)

@@ -1,6 +1,5 @@
 import type { Logger } from 'pino'
-import type { Chain } from '../crawlers/chain.ts'
-import { type EndpointSettings, openRpc } from '../crawlers/rpc.ts'
+import { type Nodes, openNodes } from '../crawlers/nodes.ts'
 import type { ChainSource } from '../schema/chain.ts'
 import { ConfigError, describeError, EndpointError } from '../schema/errors.ts'
 import type { CommandContext } from './command.ts'
@@ -26,46 +25,43 @@ export async function withNode<T>(
       hint: `give --node http://… or --node file:DIR, or set chains.${chain.definition.slug}.endpoints in wanlian.yaml`,
     })
   }
-  const rpc = await openRpc(endpoints)
-  try {
-    const source = chain.open(rpc, {
+  const nodes = await openNodes<unknown>(chain, endpoints, {
+    source: {
       recoverSenders: options.senders ?? settings.recoverSenders,
       traces: settings.traces,
-    }) as ChainSource<unknown>
-    await identifyEach(context.logger, chain, endpoints)
-    return await run(source)
+    },
+  })
+  try {
+    await identifyEach(context.logger, nodes)
+    return await run(nodes)
   } finally {
-    await rpc.close()
+    await nodes.close()
   }
 }
 
 /**
- * Looks whether every endpoint is of the chain, each by itself: behind one that is, another chain's would answer as soon
- * as the first fails. One that cannot be reached now is told, unless none can.
- * @throws WrongChainError
+ * Looks whether every endpoint is of the chain. One that cannot be reached now is told, and identified when it comes
+ * back; when that is so of all of them, it is an error unless `allAway` is said to do.
+ * @throws WrongChainError, ConfigError
  */
 export async function identifyEach(
   logger: Logger,
-  chain: Chain,
-  endpoints: readonly EndpointSettings[],
+  nodes: Pick<Nodes<unknown>, 'identifyEach' | 'status'>,
+  allAway = false,
 ): Promise<void> {
-  const outcomes = await Promise.allSettled(endpoints.map(endpoint => identifyOne(logger, chain, endpoint)))
-  const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason] : []))
+  const outcomes = await nodes.identifyEach()
+  const errors = outcomes.filter(outcome => outcome instanceof Error)
   const fatal = errors.find(error => !(error instanceof EndpointError))
-  if (fatal !== undefined || errors.length === endpoints.length) throw fatal ?? errors[0]
-  for (const error of errors) logger.warn(describeError(error))
-}
-
-async function identifyOne(logger: Logger, chain: Chain, endpoint: EndpointSettings): Promise<void> {
-  const rpc = await openRpc([endpoint])
-  try {
-    const { checked, unchecked } = await chain.open(rpc).identify()
-    if (unchecked.length === 0) return
-    logger.warn(
-      { endpoints: rpc.names, checked, unchecked },
-      'identity of the chain not fully checked: not told by the endpoint, or not known to the definition',
-    )
-  } finally {
-    await rpc.close()
+  if (fatal) throw fatal
+  if (errors.length === outcomes.length && !allAway) throw errors[0]
+  const names = nodes.status().map(status => status.name)
+  for (const [at, outcome] of outcomes.entries()) {
+    if (outcome instanceof Error) logger.warn(describeError(outcome))
+    else if (outcome.unchecked.length > 0) {
+      logger.warn(
+        { endpoint: names[at], ...outcome },
+        'identity of the chain not fully checked: not told by the endpoint, or not known to the definition',
+      )
+    }
   }
 }

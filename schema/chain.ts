@@ -85,6 +85,12 @@ export interface ChainSource<Raw> {
   blockAt(height: number): Promise<Raw>
   blockByHash(hash: string): Promise<Raw>
   /**
+   * Wakes when there may be a new head, where nodes tell of them by themselves; also at the beginning and after an
+   * interruption. A hint only: heads may come without it, so `head` is to be asked now and then all the same. Ends when
+   * `signal` is aborted, or when no node tells.
+   */
+  watchHead?(signal: AbortSignal, wake: () => void): Promise<void>
+  /**
    * Asks the node for the transactions of outputs that are still open (utxo chains only). What comes with its bytes is
    * proven by its hash; what is only told is marked so; what the node does not have stays open.
    */

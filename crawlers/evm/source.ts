@@ -1,7 +1,8 @@
 import type { ChainDefinition, ChainSource, Identity } from '../../schema/chain.ts'
 import { EndpointError, NotAvailableError, RpcError, WrongChainError } from '../../schema/errors.ts'
 import type { SourceOptions } from '../chain.ts'
-import type { Call, Rpc } from '../rpc.ts'
+import type { Call } from '../endpoint.ts'
+import type { Rpc } from '../rpc.ts'
 import { type Answer, asHash, asList, asNumber, asObject, asQuantity, isAbsent } from './fields.ts'
 import { headerHash } from './header.ts'
 import { type BlockAnswer, readBlock, readHeader, readReceipts } from './json.ts'
@@ -11,6 +12,8 @@ import { readCallTracer, readTraceBlock } from './traces.ts'
 
 /** How often a call is left out after a node did not know its method, before it is tried again. */
 const FORGET_AFTER = 1000
+
+const NEW_HEADS: Call = { method: 'eth_subscribe', params: ['newHeads'] }
 
 /** A block by height or by hash, and the names of the calls that ask for its parts in that way. */
 interface Place {
@@ -112,6 +115,7 @@ export function openEvmSource(
         throw new NotAvailableError(`${definition.slug}: no endpoint has the block ${text}`)
       return { ...(await this.blockAt(height)), askedHeight: null, askedHash: hash }
     },
+    ...(rpc.watch && { watchHead: (signal, wake) => rpc.watch!(NEW_HEADS, signal, wake) }),
     recordedHeights: () => recordedHeights(rpc),
   }
 }

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { MalformedAnswerError, NotAvailableError, RpcError, WrongChainError } from '../../schema/errors.ts'
+import type { Call } from '../endpoint.ts'
 import { writeRecorded } from '../recording.ts'
-import { type Call, openRpc } from '../rpc.ts'
+import { openRpc } from '../rpc.ts'
 import {
   blockBytes,
   commitmentScript,

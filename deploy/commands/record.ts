@@ -23,10 +23,10 @@ export async function runRecord(
   const { chain, endpoints, traces } = findChain(context.config, slug)
   const heights = heightRange(options.from, options.to)
   const asked = options.node ? options.node.map(url => ({ url })) : endpoints
-  const rpc = await openRpc(asked)
+  const rpc = await openRpc(asked, { identify: endpoint => chain.open(endpoint).identify() })
   if (rpc.recordings.length > 0) throw new ConfigError('record: expected a node, got a recording')
   try {
-    await identifyEach(context.logger, chain, asked)
+    await identifyEach(context.logger, rpc)
     const recorder = recordingRpc(rpc, options.out)
     const source: ChainSource<unknown> = chain.open(recorder, { traces })
     await source.identify()

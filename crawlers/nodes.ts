@@ -1,0 +1,187 @@
+import type { ChainSource, Identity } from '../schema/chain.ts'
+import {
+  type AppError,
+  EndpointError,
+  MalformedAnswerError,
+  NotAvailableError,
+  ProofError,
+  RpcError,
+} from '../schema/errors.ts'
+import type { EndpointStatus } from '../schema/status.ts'
+import type { Chain, SourceOptions } from './chain.ts'
+import type { EndpointSettings } from './endpoint.ts'
+import { openRpc, type RpcPool, type RpcSettings } from './rpc.ts'
+
+/** Which block is asked for. */
+export type Place = { height: number } | { hash: string }
+
+/**
+ * The nodes of one chain, as one source. All parts of a block come from one node as long as it answers; what comes out
+ * wrong is asked of another. A node that is not of the chain, or not known to be, is never asked.
+ */
+export interface Nodes<Raw> extends ChainSource<Raw> {
+  /**
+   * @throws WrongChainError, ConfigError when some endpoint has to be corrected; EndpointError when none can be reached.
+   */
+  identify(): Promise<Identity>
+  /** What each endpoint is, or why that is not known; in the order of `status`. */
+  identifyEach(): Promise<(Identity | AppError)[]>
+  /** The highest head of all nodes that answer soon after the first. */
+  head(): Promise<number>
+  /**
+   * A block as `accept` makes it out of what a node gave; `source` is that node first. What `accept` refuses with
+   * ProofError or MalformedAnswerError is asked of the next node, and the one that gave it rests. It must judge the block
+   * by itself: that it does not follow on a stored one is no fault of the node.
+   * @throws the most telling error when no node gives a block that is accepted.
+   */
+  take<Value>(
+    place: Place,
+    accept: (raw: Raw, source: ChainSource<Raw>) => Value | Promise<Value>,
+  ): Promise<Value>
+  status(): EndpointStatus[]
+  close(): Promise<void>
+}
+
+export interface NodesOptions {
+  source?: SourceOptions
+  rpc?: Omit<RpcSettings, 'identify'>
+}
+
+/** How long the first head waits for others. */
+const HEAD_PATIENCE_MS = 1_000
+/** Rest of a node whose block was wrong, when there are others to ask. */
+const WRONG_BLOCK_REST_MS = 30_000
+
+/** Opens the endpoints of a chain; nothing is called yet. @throws ConfigError for an address that is not understood. */
+export async function openNodes<Raw>(
+  chain: Chain<Raw>,
+  endpoints: readonly EndpointSettings[],
+  options: NodesOptions = {},
+): Promise<Nodes<Raw>> {
+  const pool = await openRpc(endpoints, {
+    ...options.rpc,
+    identify: endpoint => chain.open(endpoint).identify(),
+  })
+  const together = chain.open(pool, options.source)
+  const several = pool.names.length > 1
+  const first = pool.names.map((_, at) => chain.open(pool.preferring(at), options.source))
+  const alone = pool.names.map((_, at) => chain.open(pool.only(at), options.source))
+  const heads: (number | null)[] = pool.names.map(() => null)
+
+  async function head(): Promise<number> {
+    if (!several) return keepHead(0, first[0]!)
+    const asked = alone.map((source, at) => keepHead(at, source))
+    const outcome = await settledSoon(asked, HEAD_PATIENCE_MS)
+    // None of them answered at once: with the patience of other calls.
+    return outcome.length > 0 ? Math.max(...outcome) : keepHead(0, first[0]!)
+  }
+
+  async function keepHead(at: number, source: ChainSource<Raw>): Promise<number> {
+    const height = await source.head()
+    heads[at] = height
+    return height
+  }
+
+  async function take<Value>(
+    place: Place,
+    accept: (raw: Raw, source: ChainSource<Raw>) => Value | Promise<Value>,
+  ): Promise<Value> {
+    const errors: unknown[] = []
+    for (const at of inOrder(pool, heads, place)) {
+      const source = first[at]!
+      try {
+        const raw = await ('height' in place ? source.blockAt(place.height) : source.blockByHash(place.hash))
+        const value = await accept(raw, source)
+        pool.health(at).credit()
+        return value
+      } catch (error) {
+        errors.push(error)
+        if (isWrongBlock(error) || saidToHaveIt(at, place, error)) {
+          pool.health(at).blame(error as AppError, several ? WRONG_BLOCK_REST_MS : 0)
+        } else if (!mayBeElsewhere(error)) throw error
+      }
+    }
+    throw errors.sort((a, b) => rankOf(a) - rankOf(b))[0]
+  }
+
+  /** A head that it cannot show must not lead the chain again. */
+  function saidToHaveIt(at: number, place: Place, error: unknown): boolean {
+    const said = heads[at]
+    if (!several || !(error instanceof NotAvailableError) || !('height' in place) || said == null)
+      return false
+    heads[at] = null
+    return place.height <= said
+  }
+
+  return {
+    head,
+    take,
+    identifyEach: () => pool.identifyEach(),
+    identify: async () => joinIdentities(await pool.identifyEach()),
+    finalized: () => together.finalized(),
+    blockAt: height => take({ height }, checked),
+    blockByHash: hash => take({ hash }, checked),
+    recordedHeights: () => together.recordedHeights(),
+    ...(together.attachPrevious && { attachPrevious: raw => together.attachPrevious!(raw) }),
+    ...(together.watchHead && { watchHead: (signal, wake) => together.watchHead!(signal, wake) }),
+    status: () => pool.status().map((status, at) => ({ ...status, head: heads[at]! })),
+    close: () => pool.close(),
+  }
+
+  /** Proven here only where another node could do better: whoever stores the block proves it anyway. */
+  function checked(raw: Raw): Raw {
+    if (several) chain.verify(raw)
+    return raw
+  }
+}
+
+/** Nodes that may be asked before those that rest, those that have the block before those that are behind. */
+function inOrder(pool: RpcPool, heads: readonly (number | null)[], place: Place): number[] {
+  const cost = (at: number) => {
+    const behind = 'height' in place && heads[at] !== null && heads[at]! < place.height
+    return (pool.health(at).restMs() > 0 ? 2 : 0) + (behind ? 1 : 0)
+  }
+  return pool.names.map((_, at) => at).sort((a, b) => cost(a) - cost(b) || a - b)
+}
+
+const isWrongBlock = (error: unknown) => error instanceof ProofError || error instanceof MalformedAnswerError
+
+/** Parts that do not fit are an EndpointError: they may have come from two nodes, or from two sides of a reorg. */
+const mayBeElsewhere = (error: unknown) =>
+  error instanceof EndpointError || error instanceof NotAvailableError || error instanceof RpcError
+
+function rankOf(error: unknown): number {
+  if (isWrongBlock(error)) return 1
+  if (error instanceof EndpointError) return 0
+  return error instanceof NotAvailableError ? 3 : 2
+}
+
+/** What came within `patienceMs` after the first; empty when all failed. */
+async function settledSoon<Value>(asked: readonly Promise<Value>[], patienceMs: number): Promise<Value[]> {
+  const values: Value[] = []
+  const all = Promise.allSettled(asked.map(one => one.then(value => void values.push(value))))
+  const answered = await Promise.any(asked).then(
+    () => true,
+    () => false,
+  )
+  if (!answered) return []
+  let timer: NodeJS.Timeout | undefined
+  const patience = new Promise<void>(resolve => {
+    timer = setTimeout(resolve, patienceMs)
+  })
+  await Promise.race([all, patience])
+  clearTimeout(timer)
+  return [...values]
+}
+
+/** What all that answered have checked. One that cannot be reached now is not asked before it is identified. */
+function joinIdentities(outcomes: readonly (Identity | AppError)[]): Identity {
+  const errors = outcomes.filter(outcome => outcome instanceof Error)
+  const identities = outcomes.filter((outcome): outcome is Identity => !(outcome instanceof Error))
+  const fatal = errors.find(error => !(error instanceof EndpointError))
+  if (fatal) throw fatal
+  if (identities.length === 0) throw errors[0]
+  const unchecked = new Set(identities.flatMap(identity => identity.unchecked))
+  const checked = new Set(identities.flatMap(identity => identity.checked))
+  return { checked: [...checked].filter(what => !unchecked.has(what)), unchecked: [...unchecked] }
+}
