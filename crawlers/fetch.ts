@@ -5,7 +5,7 @@ export type Fetched<Raw> = { height: number; raw: Raw } | { height: number; erro
 
 /** Blocks in the order of `heights`, several calls ahead of the reader. One that fails does not stop the others. */
 export async function* fetchBlocks<Raw>(
-  source: ChainSource<Raw>,
+  source: Pick<ChainSource<Raw>, 'blockAt'>,
   heights: readonly number[],
   lookAhead = 16,
 ): AsyncGenerator<Fetched<Raw>> {
@@ -17,7 +17,10 @@ export async function* fetchBlocks<Raw>(
   }
 }
 
-async function fetchOne<Raw>(source: ChainSource<Raw>, height: number): Promise<Fetched<Raw>> {
+async function fetchOne<Raw>(
+  source: Pick<ChainSource<Raw>, 'blockAt'>,
+  height: number,
+): Promise<Fetched<Raw>> {
   try {
     return { height, raw: await source.blockAt(height) }
   } catch (error) {
