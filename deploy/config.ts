@@ -28,6 +28,9 @@ const chainSettingsShape = {
   endpoints: z.array(endpoint).min(1).optional(),
   recoverSenders: z.boolean().optional(),
   traces: z.boolean().optional(),
+  history: z.union([z.enum(['all', 'none']), z.int().min(0)]).optional(),
+  pollSeconds: z.number().min(0.1).max(3600).optional(),
+  maxReorgDepth: z.int().positive().max(100_000).optional(),
 }
 
 const knownChainSettings = object(chainSettingsShape)
@@ -63,8 +66,13 @@ const chainEntry = z.unknown().transform((given, context): KnownSettings | EvmSe
   return z.NEVER
 })
 
+const portNumber = z.int().min(0).max(65_535)
+
 const fileSchema = object({
   data: z.string().min(1).optional(),
+  host: z.string().min(1).optional(),
+  port: portNumber.optional(),
+  clickhousePort: portNumber.optional(),
   chains: z.record(slug, chainEntry).optional(),
 })
 
@@ -73,10 +81,19 @@ export interface ChainSettings {
   endpoints: readonly EndpointSettings[]
   recoverSenders: boolean
   traces: boolean
+  /** First height that is filled in behind the tip; null for none. */
+  historyFrom: number | null
+  pollMs: number
 }
 
 export interface Config {
   dataDirectory: string
+  /** Address on which the site and the interfaces listen. */
+  host: string
+  /** Of API and site. */
+  port: number
+  /** Of the ClickHouse HTTP interface for outsiders. */
+  clickhousePort: number
   chains: ReadonlyMap<string, ChainSettings>
 }
 
@@ -94,6 +111,9 @@ export async function readConfig(sources: ConfigSources): Promise<Config> {
   const file = parseConfig(await readFileOrNothing(named), named ?? 'wanlian.yaml', sources.environment)
   return {
     dataDirectory: sources.dataDirectory ?? (sources.environment.WANLIAN_DATA || (file.data ?? './data')),
+    host: file.host ?? '127.0.0.1',
+    port: file.port ?? 8080,
+    clickhousePort: file.clickhousePort ?? 8123,
     chains: chainSettings(file),
   }
 }
@@ -229,10 +249,14 @@ function privateChain(slug: string, given: EvmSettings): Chain {
   })
 }
 
-function withDefaults(chain: Chain, given: KnownSettings): ChainSettings {
+function withDefaults(known: Chain, given: KnownSettings): ChainSettings {
+  const { maxReorgDepth, history = 'all' } = given
+  const chain = maxReorgDepth ? { ...known, definition: { ...known.definition, maxReorgDepth } } : known
   const endpoints = given.endpoints ?? chain.definition.endpoints
   return {
     chain,
+    historyFrom: history === 'all' ? 0 : history === 'none' ? null : history,
+    pollMs: (given.pollSeconds ?? 2) * 1000,
     endpoints: endpoints.map(item => (typeof item === 'string' ? { url: item } : toEndpoint(item))),
     recoverSenders: given.recoverSenders ?? false,
     traces: given.traces ?? true,

@@ -8,6 +8,7 @@ import { runIndex } from './commands/index.ts'
 import { runMigrate } from './commands/migrate.ts'
 import { runRecord } from './commands/record.ts'
 import { runSql } from './commands/sql.ts'
+import { runUp } from './commands/up.ts'
 import { readConfig } from './config.ts'
 
 interface GlobalOptions {
@@ -60,12 +61,26 @@ function buildProgram(run: Run): Command {
   const file = () =>
     new Option('--config <file>', 'configuration file (default wanlian.yaml, or WANLIAN_CONFIG)')
   const node = () =>
-    new Option('--node <endpoint>', 'http(s)://…, ws(s)://… or file:DIR; may repeat').argParser(
-      (value: string, earlier: string[] | undefined) => [...(earlier ?? []), value],
-    )
+    new Option('--node <endpoint>', 'http(s)://…, ws(s)://… or file:DIR; may repeat').argParser(repeated)
   const height = (name: string, text: string) => new Option(`--${name} <height>`, text).argParser(parseHeight)
   const command = (usage: string, text: string) =>
     program.command(usage).description(text).addOption(data()).addOption(file()).exitOverride()
+
+  command('up', 'follow chains, serve site, API and SQL: everything in one process')
+    .addOption(
+      new Option(
+        '--node <chain=endpoint>',
+        'http(s)://…, ws(s)://… or file:DIR; may repeat; replaces the configured chains',
+      ).argParser(repeated),
+    )
+    .addOption(new Option('--port <port>', 'of API and site (default 8080)').argParser(parsePort))
+    .addOption(
+      new Option('--clickhouse-port <port>', 'of the ClickHouse interface (default 8123)').argParser(
+        parsePort,
+      ),
+    )
+    .option('--host <address>', 'address to listen on (default 127.0.0.1)')
+    .action(options => run(runUp)(options, options))
 
   command('index <chain>', 'fetch, verify, split and store blocks, then exit')
     .addOption(node())
@@ -107,6 +122,17 @@ function buildProgram(run: Run): Command {
     run(runMigrate)(options),
   )
   return program
+}
+
+function repeated(value: string, earlier: string[] | undefined): string[] {
+  return [...(earlier ?? []), value]
+}
+
+function parsePort(text: string): number {
+  const port = Number(text)
+  if (!/^\d+$/.test(text) || port > 65_535)
+    throw new InvalidArgumentError('expected a port, 0 for any free one')
+  return port
 }
 
 function parseHeight(text: string): number {

@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto'
-import { hostname } from 'node:os'
 import type { Chain } from '../../crawlers/chain.ts'
 import { fetchBlocks } from '../../crawlers/fetch.ts'
 import type { ChainSource } from '../../schema/chain.ts'
@@ -14,7 +12,7 @@ import { openWriter } from '../../splitter/writer.ts'
 import { type CommandContext, EXIT, heightRange } from '../command.ts'
 import { findChain } from '../config.ts'
 import { withNode } from '../node.ts'
-import { isAlive } from '../pid.ts'
+import { isGoneHere, ownerName } from '../pid.ts'
 import { createProgress } from '../progress.ts'
 import { withStore } from '../sql-session.ts'
 
@@ -135,17 +133,6 @@ async function indexHeights(
   if (resolved.length > 0) logger.info({ blocks: resolved.length }, 'inputs resolved, blocks written anew')
   failed.sort((a, b) => a.height - b.height)
   return { failed, fetched, resolved: resolved.length }
-}
-
-/** Host, process and a random part: another process can tell whether this one is gone. */
-function ownerName(): string {
-  return `${hostname()}:${process.pid}:${randomBytes(8).toString('hex')}`
-}
-
-/** Only a process of this machine can be known to be gone. */
-function isGoneHere(owner: string): boolean {
-  const [host, pid] = owner.split(':')
-  return host === hostname() && pid !== undefined && /^\d+$/.test(pid) && !isAlive(Number(pid))
 }
 
 type Counts = Pick<IndexSummary, 'blocks' | 'transactions' | 'verified' | 'rows'>
