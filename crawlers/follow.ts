@@ -256,6 +256,8 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     if (tip && head - tip.height > 2 * maxReorgDepth) {
       // Before it is left behind, what was the tip is brought onto the node's chain.
       await extend(tip.height + 1, tip.height + 1)
+      // History begins where the tables stand then, not in the middle of a reorg.
+      await tipLog.drained()
       window.clear()
       tip = null
     }

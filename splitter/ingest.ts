@@ -6,7 +6,7 @@ import type { Sql } from '../schema/ports.ts'
 import { heightsAbove, includesHeight } from '../schema/ranges.ts'
 import { createOutputLookup, findResolvable } from './outputs.ts'
 import { type PreparedBlock, prepareBlock } from './prepare.ts'
-import { readArchive, readLinks } from './stored.ts'
+import { readArchive, readLinks, readUnlinked } from './stored.ts'
 import { type Batch, tablePartition, type Writer } from './writer.ts'
 
 /** A block that was not stored, and why. */
@@ -66,6 +66,8 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
   let pendingBytes = 0
   let reverted: { to: BlockRef; offset: bigint } | null = null
   let written = 0
+  /** Blocks that may lack the proof of their parent; null until somebody asks. */
+  let unlinked: Set<number> | null = null
 
   async function add(block: PendingBlock<Raw>): Promise<FailedBlock[]> {
     const failed =
@@ -99,6 +101,9 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
       const offsets = offsetsOf(blocks, reorg)
       const together = await cancelElsewhere(ready, cancel)
       await writeFenced({ add: ready, cancel: together, reorg: reorg !== null, ...(offsets && { offsets }) })
+    }
+    for (const { verified, linked } of ready) {
+      if (!linked && verified.height > 0) unlinked?.add(verified.height)
     }
     written += ready.reduce((sum, block) => sum + block.verified.transactionCount, 0)
     return [...failed, ...prepared.failed]
@@ -285,16 +290,21 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
   }
 
   async function linkParents(): Promise<number[]> {
-    // Only where a range begins can a parent have been missing.
-    const firsts = writer.published().flatMap(([from]) => (from > 0 ? [from] : []))
+    unlinked ??= new Set(await readUnlinked(sql, slug))
+    const own = writer.published()
+    const heights = [...unlinked].filter(height => includesHeight(own, height))
     const links = await readLinks(
       sql,
       slug,
-      firsts.flatMap(height => [height - 1, height]),
+      heights.flatMap(height => [height - 1, height]),
     )
-    const linkable = firsts.filter(height => links.get(height)?.linked === false && links.has(height - 1))
+    const linkable = heights.filter(height => links.get(height)?.linked === false && links.has(height - 1))
+    for (const height of heights) if (links.get(height)?.linked !== false) unlinked.delete(height)
     const linked: number[] = []
-    for (const group of groupByPartition(linkable)) linked.push(...(await writeAnew(await readBlocks(group))))
+    for (const group of groupByPartition(linkable.sort((a, b) => a - b))) {
+      linked.push(...(await writeAnew(await readBlocks(group))))
+    }
+    for (const height of linked) unlinked.delete(height)
     return linked
   }
 

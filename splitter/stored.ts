@@ -37,6 +37,16 @@ export async function readLinks(
   return links
 }
 
+/** Heights of blocks whose parent was not stored when they were written; block 0 has none. */
+export async function readUnlinked(sql: Sql, chain: string): Promise<number[]> {
+  const rows = await sql.rows<{ height: string }>(
+    `SELECT height FROM ${BASE_DATABASE}.blocks FINAL
+    WHERE chain = {chain:String} AND height > 0 AND NOT has(proofs, 'parent') ORDER BY height`,
+    { chain },
+  )
+  return rows.map(row => Number(row.height))
+}
+
 /** Archived blocks: the bytes that `split` was given. */
 export async function readArchive(
   sql: Sql,
