@@ -7,6 +7,8 @@ export interface Health {
   restMs(): number
   /** Troubles since the last good answer. */
   failures(): number
+  /** Blamed, and not credited since. */
+  blamed(): boolean
   lastError(): AppError | null
   answered(ms: number): void
   /** A call came to nothing. What is an answer all the same ("not there", "refused") is counted as one. */
@@ -45,6 +47,7 @@ export function createHealth(backoffMs: number): Health {
   return {
     restMs: () => Math.max(0, restUntil - performance.now()),
     failures: () => failures,
+    blamed: () => strikes > 0,
     lastError: () => lastError,
     answered(ms) {
       note(ms)

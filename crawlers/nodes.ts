@@ -89,16 +89,18 @@ export async function openNodes<Raw>(
     const errors: unknown[] = []
     for (const at of inOrder(pool, heads, place)) {
       const source = first[at]!
+      // Where it is not, others answer in its place.
+      const ready = pool.ready(at)
       try {
         const raw = await ('height' in place ? source.blockAt(place.height) : source.blockByHash(place.hash))
         const value = await accept(raw, source)
-        pool.health(at).credit()
+        if (ready) pool.health(at).credit()
         return value
       } catch (error) {
         errors.push(error)
-        if (isWrongBlock(error) || saidToHaveIt(at, place, error)) {
-          pool.health(at).blame(error as AppError, several ? WRONG_BLOCK_REST_MS : 0)
-        } else if (!mayBeElsewhere(error)) throw error
+        const wrong = isWrongBlock(error) || saidToHaveIt(at, place, error)
+        if (!wrong && !mayBeElsewhere(error)) throw error
+        if (wrong && ready) pool.health(at).blame(error as AppError, several ? WRONG_BLOCK_REST_MS : 0)
       }
     }
     throw errors.sort((a, b) => rankOf(a) - rankOf(b))[0]
@@ -135,11 +137,11 @@ export async function openNodes<Raw>(
   }
 }
 
-/** Nodes that may be asked before those that rest, those that have the block before those that are behind. */
+/** Nodes that may be asked now before the others, those that have the block before those that are behind. */
 function inOrder(pool: RpcPool, heads: readonly (number | null)[], place: Place): number[] {
   const cost = (at: number) => {
     const behind = 'height' in place && heads[at] !== null && heads[at]! < place.height
-    return (pool.health(at).restMs() > 0 ? 2 : 0) + (behind ? 1 : 0)
+    return (pool.ready(at) ? 0 : 2) + (behind ? 1 : 0)
   }
   return pool.names.map((_, at) => at).sort((a, b) => cost(a) - cost(b) || a - b)
 }

@@ -43,6 +43,8 @@ export interface RpcPool extends Rpc {
   /** Identifies every endpoint by itself, all at once, with the usual retries. In the order of `names`. */
   identifyEach(): Promise<(Identity | AppError)[]>
   health(at: number): Health
+  /** Whether it may be asked now: it does not rest and is known to be of the chain. */
+  ready(at: number): boolean
   /** Heads are not known here. */
   status(): EndpointStatus[]
 }
@@ -144,6 +146,7 @@ export async function openRpc(
     identifyEach: () =>
       Promise.all(members.map(member => member.admit(settings.attempts).catch((error: AppError) => error))),
     health: at => members[at]!.health,
+    ready: at => members[at]!.admitted() && members[at]!.health.restMs() === 0,
     status: () =>
       members.map(({ endpoint, health }) => ({ name: endpoint.name, head: null, ...health.status() })),
     async close() {
@@ -234,7 +237,7 @@ async function askInTurn(
         }
       }
     }
-    const told = mostTelling(errors, order, limits.attempts)
+    const told = mostTelling(errors, order, limits)
     if (!(told instanceof EndpointError) || asked >= limits.attempts || limits.closing.aborted) throw told
     const troubled = order.filter((_, at) => errors[at] instanceof EndpointError)
     const wait = Math.min(...troubled.map(member => member.health.restMs()))
@@ -276,12 +279,14 @@ function lookedAt({ endpoint, health }: Member): AppError {
 
 /**
  * Callers take "not there" and "refused" for answers. One endpoint alone must not give them while another, which may
- * well have it, is in trouble; unless that has been so for long.
+ * well have it, is in trouble; unless that has been so for long, or it is not to be believed.
  */
-function mostTelling(errors: readonly AppError[], order: readonly Member[], attempts: number): AppError {
+function mostTelling(errors: readonly AppError[], order: readonly Member[], limits: Limits): AppError {
   const answers = errors.filter(isAnswer)
-  const away = (at: number) =>
-    order[at]!.health.failures() > attempts || errors[at] instanceof WrongChainError
+  const away = (at: number) => {
+    const { health } = order[at]!
+    return health.failures() > limits.attempts || health.blamed() || health.restMs() > limits.patienceMs
+  }
   const counted = answers.length > 0 ? errors.filter((error, at) => isAnswer(error) || !away(at)) : errors
   return [...counted].sort((a, b) => rankOf(a) - rankOf(b))[0]!
 }

@@ -1,5 +1,5 @@
-import type { Block, Transaction } from 'bitcoinjs-lib'
-import { formatHex } from '../../schema/bytes.ts'
+import { Block, type Transaction } from 'bitcoinjs-lib'
+import { equalBytes, formatHex } from '../../schema/bytes.ts'
 import { InputError } from '../../schema/errors.ts'
 import { createCoinSet, feeOf, sum } from './coin-set.ts'
 import type { Coin } from './locks.ts'
@@ -12,6 +12,10 @@ export interface RegtestSettings {
   seed: string
   /** Unix seconds; blocks are dated by it. Without a clock block 1 is of 2025-01-01 and each later one 600 s older. */
   clock?: () => number
+  /** Blocks from height 1 on that the chain had before, made by a chain of the same seed. */
+  blocks?: readonly Uint8Array[]
+  /** Keeps blocks of this chain apart from those of another with the same seed. */
+  branch?: number
 }
 
 /** A block of the chain or of an abandoned branch, with what a node keeps beside the bytes. */
@@ -60,21 +64,27 @@ export interface RegtestChain {
   /**
    * Replaces the last `depth` blocks by `depth + 1` others. Half of the transactions of the first abandoned block
    * stand in its successor again, the others are gone.
+   * @param fill transactions of the other new blocks, asked for one by one; varied ones by default.
    */
-  reorg(depth: number): Reorg
+  reorg(depth: number, fill?: () => readonly Transaction[]): Reorg
 }
 
 const FIRST_TIME = Date.UTC(2025, 0, 1) / 1000
 const SPACING = 600
 
-export function createRegtestChain({ seed, clock }: RegtestSettings): RegtestChain {
+export function createRegtestChain({
+  seed,
+  clock,
+  blocks = [],
+  branch: first = 0,
+}: RegtestSettings): RegtestChain {
   const wallet = createWallet(seed)
   const coins = createCoinSet()
   const genesis = describeBlock(createGenesisBlock(), 0, [[]], [], null)
   const active: RegtestBlock[] = [genesis]
   const known = new Map([[genesis.hash, genesis]])
   const locations = new Map<string, { block: RegtestBlock; index: number }>()
-  let branch = 0
+  let branch = first
 
   const head = () => active.at(-1)!
 
@@ -98,13 +108,36 @@ export function createRegtestChain({ seed, clock }: RegtestSettings): RegtestCha
       tag: `/wanlian/${seed}/${branch}/`.slice(0, 75),
       transactions,
     })
+    return connect(block)
+  }
+
+  function connect(block: Block): RegtestBlock {
+    const height = head().height + 1
+    const [coinbase, ...others] = block.transactions!
+    const fees = feesOf(others)
     const spent = coins.connect(block.transactions!, height)
     const times = active.slice(-10).map(one => one.block.timestamp)
-    const mined = describeBlock(block, height, spent, times, { address: miner.address, amount: reward, fees })
+    const amount = sum(coinbase!.outs.map(output => output.value))
+    const mined = describeBlock(block, height, spent, times, {
+      address: wallet.minerAt(height).address,
+      amount,
+      fees,
+    })
     active.push(mined)
     known.set(mined.hash, mined)
     for (const [index, tx] of mined.transactions.entries()) locations.set(tx.getId(), { block: mined, index })
     return mined
+  }
+
+  function restore(bytes: Uint8Array): void {
+    const block = Block.fromBuffer(bytes)
+    const height = head().height + 1
+    if (!equalBytes(block.prevHash!, head().block.getHash()) || !block.checkProofOfWork()) {
+      throw new InputError(
+        `expected a block on top of ${head().hash} at height ${height}, got ${block.getId()}`,
+      )
+    }
+    connect(block)
   }
 
   /** Fees before the block is connected: an input may spend an output of the same block. */
@@ -136,7 +169,7 @@ export function createRegtestChain({ seed, clock }: RegtestSettings): RegtestCha
     return { block: mine(payments.map(payment => payment.transaction)), payments }
   }
 
-  function reorg(depth: number): Reorg {
+  function reorg(depth: number, fill?: () => readonly Transaction[]): Reorg {
     if (!Number.isInteger(depth) || depth < 1 || depth > head().height) {
       throw new InputError(`expected a depth from 1 to ${head().height}, got ${depth}`)
     }
@@ -149,9 +182,11 @@ export function createRegtestChain({ seed, clock }: RegtestSettings): RegtestCha
     const commonAncestor = head()
     const survivors = removed[0]!.transactions.slice(1)
     const added = [mine(survivors.slice(0, Math.ceil(survivors.length / 2)))]
-    while (added.length <= depth) added.push(mineVaried().block)
+    while (added.length <= depth) added.push(fill ? mine(fill()) : mineVaried().block)
     return { commonAncestor, removed, added }
   }
+
+  for (const bytes of blocks) restore(bytes)
 
   return {
     get head() {

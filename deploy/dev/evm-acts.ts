@@ -45,7 +45,7 @@ export async function payEther(stage: Stage): Promise<void> {
  * A transaction with an empty blob. The commitment and the proof of the zero polynomial are the point at infinity,
  * so that no library for KZG and no trusted setup is needed.
  */
-function blobTransaction(to: string) {
+export function blobTransaction(to: string) {
   const infinity = `0xc0${'00'.repeat(47)}`
   return {
     type: 3,
@@ -97,7 +97,8 @@ export async function moveEther(stage: Stage): Promise<void> {
   await stage.mine()
 }
 
-function encodePayments(...payments: (readonly [to: string, amount: bigint])[]): string {
+/** Call data of a forwarder: to whom it passes how much on. */
+export function encodePayments(...payments: (readonly [to: string, amount: bigint])[]): string {
   return concat(payments.flatMap(([to, amount]) => [zeroPadValue(to, 32), toBeHex(amount, 32)]))
 }
 

@@ -17,6 +17,8 @@ export interface AnvilSettings {
   blockTime?: number
   /** Head − 1 epoch is safe, head − 2 epochs finalized. */
   slotsInAnEpoch?: number
+  /** Where it keeps the states that it does not hold in memory; none: below the user's home. */
+  home?: string
 }
 
 export interface Anvil {
@@ -35,23 +37,48 @@ const GENESIS_TIME = Date.UTC(2025, 0, 1) / 1000
  */
 export async function startAnvil(settings: AnvilSettings = {}): Promise<Anvil> {
   const port = settings.port || (await freePort())
-  const child = spawn(anvilBinary(), anvilArguments(port, settings), { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', anvilBinary(), ...anvilArguments(port, settings)], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    ...(settings.home !== undefined && { env: { HOME: settings.home } }),
+  })
+  child.stdin!.on('error', () => {})
   const exited = new Promise<void>(resolve => child.once('close', () => resolve()))
   const complaints = collectErrors(child)
-  const guard = child.pid === undefined ? null : startGuard(child.pid)
   const close = async () => {
-    guard?.kill('SIGKILL')
-    child.kill('SIGKILL')
+    child.stdin!.end()
     await exited
   }
   const url = `http://127.0.0.1:${port}`
   try {
+    const pid = await readPid(child, complaints)
     await waitUntilReady(url, child, complaints)
+    return { url, pid, close }
   } catch (error) {
     await close()
     throw error
   }
-  return { url, pid: child.pid!, close }
+}
+
+/**
+ * Runs the node and tells its process id. The node ends with our end of the pipe, however we end, even between two
+ * steps of its start: who reads the pipe is there before the node is.
+ */
+const GUARDED = `exec 3<&0 4>&1 >/dev/null
+"$@" </dev/null 3<&- 4>&- &
+node=$!
+(read _ <&3; kill -9 $node) 4>&- 2>/dev/null &
+guard=$!
+exec 3<&-
+echo $node >&4
+exec 4>&-
+wait $node
+kill $guard 2>/dev/null`
+
+async function readPid(child: ChildProcess, complaints: readonly string[]): Promise<number> {
+  let told = ''
+  for await (const part of child.stdout!.setEncoding('utf8')) told += part
+  if (/^\d+\n$/.test(told)) return Number(told)
+  throw new EndpointError(`expected anvil to start, got ${complaints.join('').trim() || 'nothing'}`)
 }
 
 /** Plays the whole scenario on a fresh node: about 25 blocks with everything an indexer has to understand. */
@@ -108,14 +135,6 @@ async function freePort(): Promise<number> {
   const { port } = server.address() as AddressInfo
   await new Promise(resolve => server.close(resolve))
   return port
-}
-
-/** Ends the node when our process is gone, however it ended: the pipe to the guard closes with us. */
-function startGuard(pid: number): ChildProcess {
-  const guard = spawn('/bin/sh', ['-c', `read _; kill -9 ${pid}`], { stdio: ['pipe', 'ignore', 'ignore'] })
-  guard.once('error', () => {})
-  guard.unref()
-  return guard
 }
 
 function collectErrors(child: ChildProcess): string[] {

@@ -201,7 +201,8 @@ export async function createStage(rpc: Rpc): Promise<Stage> {
   }
 }
 
-function deriveActors(): Actor[] {
+/** The accounts that every development node funds. */
+export function deriveActors(): Actor[] {
   const root = HDNodeWallet.fromMnemonic(Mnemonic.fromPhrase(MNEMONIC), "m/44'/60'/0'/0")
   return ACTORS.map((name, index) => {
     const wallet = new Wallet(root.deriveChild(index).privateKey)

@@ -72,6 +72,22 @@ export function varyPayments(
   return payments
 }
 
+/** How many coins one transaction gathers at most. */
+const GATHERED = 40
+
+/** Many small coins into one, so that a chain that lives long does not drown in them. */
+export function gatherCoins(
+  wallet: Wallet,
+  coins: readonly Coin[],
+  random: Randomness,
+): { payment: Payment; spent: readonly Coin[] } {
+  const spent = coins
+    .filter(coin => !coin.coinbase && wallet.lockOf(coin.script))
+    .sort((a, b) => (a.value < b.value ? -1 : a.value > b.value ? 1 : 0))
+    .slice(0, GATHERED)
+  return { payment: createPayment(wallet, spent, [random.pick(wallet.locks)], random, 'gathered'), spent }
+}
+
 function locksOf(wallet: Wallet, kind: LockKind): Lock[] {
   return wallet.locks.filter(lock => lock.kind === kind)
 }
