@@ -14,6 +14,11 @@ export class RowWriter {
     return this.used
   }
 
+  /** Starts anew in the same memory. */
+  clear(): void {
+    this.used = 0
+  }
+
   /** The bytes written so far; valid until the next write. */
   view(): Buffer {
     return this.bytes.subarray(0, this.used)

@@ -3,8 +3,8 @@ import type { ChainModule, ChainSource, KnownOutput } from '../schema/chain.ts'
 import { AppError, describeError, FencedError, ProofError } from '../schema/errors.ts'
 import type { Sql } from '../schema/ports.ts'
 import { createOutputLookup, findResolvable } from './outputs.ts'
-import { type PreparedBlock, prepareBlock } from './prepare.ts'
-import { readArchive, readLinks } from './stored.ts'
+import { type EncodedPreparedBlock, encodePrepared, type PreparedBlock, prepareBlock } from './prepare.ts'
+import { readArchive, readLinks, type StoredLink } from './stored.ts'
 import { type Batch, tablePartition, type Writer } from './writer.ts'
 
 /** A block that was not stored, and why. */
@@ -32,16 +32,36 @@ export interface PendingBlock<Raw> {
 const BATCH_BLOCKS = 250
 const BATCH_BYTES = 16 * 1024 * 1024
 
-/** Collects fetched blocks into batches, proves and splits them, and writes them. */
+/**
+ * Collects fetched blocks into batches, proves and splits them, and writes them. While a batch is being written the next
+ * one is collected and prepared; batches are written one at a time and in order.
+ */
 export interface Ingest<Raw> {
-  /** @returns blocks that were refused; the others of the batch are stored. */
+  /**
+   * @returns blocks that were refused; the others of their batch are being written. An error of the batch before is thrown
+   * here or by `flush`, and what was added since is dropped: go on from what is published.
+   */
   add(block: PendingBlock<Raw>): Promise<FailedBlock[]>
-  /** Writes what is left. */
+  /** Writes what is left; everything that was added and not refused is stored then. */
   flush(): Promise<FailedBlock[]>
   /** Transactions of the blocks that were written since the last call: for progress. */
   takeTransactions(): number
   /** Writes blocks anew whose open inputs can be resolved by now. @returns their heights. */
   resolveInputs(): Promise<number[]>
+}
+
+/** A batch that was proven and split, and what the next one must know of it before it is stored. */
+interface PreparedBatch {
+  ready: EncodedPreparedBlock[]
+  failed: FailedBlock[]
+  links: ReadonlyMap<number, StoredLink>
+  created: ReadonlyMap<string, KnownOutput>
+}
+
+/** A batch on its way into the store. Contested: another writer came first, so what stands there may be theirs. */
+interface Writing {
+  batch: PreparedBatch
+  contested: Promise<boolean>
 }
 
 export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
@@ -52,28 +72,67 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
   let pending: PendingBlock<Raw>[] = []
   let pendingBytes = 0
   let written = 0
+  let writing: Writing | null = null
 
   async function add(block: PendingBlock<Raw>): Promise<FailedBlock[]> {
     const failed =
       pending.length > 0 && tablePartition(pending[0]!.height) !== tablePartition(block.height)
-        ? await flush()
+        ? await closeBatch()
         : []
     pending.push(block)
     pendingBytes += chain.sizeOf(block.raw)
     if (pending.length < batchBlocks && pendingBytes < BATCH_BYTES) return failed
-    return [...failed, ...(await flush())]
+    return [...failed, ...(await closeBatch())]
   }
 
   async function flush(): Promise<FailedBlock[]> {
+    const failed = await closeBatch()
+    await settled()
+    return failed
+  }
+
+  /** Prepares what is pending beside the batch that is being written, and begins to write it after that one. */
+  async function closeBatch(): Promise<FailedBlock[]> {
     const blocks = pending
     pending = []
     pendingBytes = 0
     if (blocks.length === 0) return []
+    let batch: PreparedBatch
+    let contested: boolean
+    try {
+      batch = await prepareBatch(blocks, writing?.batch ?? null)
+    } finally {
+      contested = await settled()
+    }
+    // The links that this batch was proven against may not be what is stored.
+    if (contested) batch = await prepareBatch(blocks, null)
+    if (batch.ready.length > 0) startWriting(batch)
+    return batch.failed
+  }
+
+  function startWriting(batch: PreparedBatch): void {
+    const contested = writeFenced({ add: batch.ready }).then(was => {
+      written += batch.ready.reduce((sum, block) => sum + block.verified.transactionCount, 0)
+      return was
+    })
+    // Whoever waits for it gets the error; until then it is nobody's.
+    contested.catch(() => {})
+    writing = { batch, contested }
+  }
+
+  /** Waits for the batch that is being written. @returns whether it was contested. */
+  async function settled(): Promise<boolean> {
+    const contested = writing?.contested
+    writing = null
+    return contested ?? false
+  }
+
+  async function prepareBatch(
+    blocks: readonly PendingBlock<Raw>[],
+    before: PreparedBatch | null,
+  ): Promise<PreparedBatch> {
     const attached = (await attachStored(blocks)).map(({ block }) => block)
-    const { ready, failed } = await prepareAll(attached, true)
-    if (ready.length > 0) await writeFenced({ add: ready })
-    written += ready.reduce((sum, block) => sum + block.verified.transactionCount, 0)
-    return failed
+    return prepareAll(attached, true, before)
   }
 
   /** Spent outputs that stored blocks created, in one look-up for all blocks; `changed` where one was found. */
@@ -93,17 +152,17 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
     })
   }
 
-  /** Spent outputs that earlier blocks of the same batch created, then what the node tells. */
+  /** Spent outputs that earlier blocks of the same batch and of the one before created, then what the node tells. */
   async function attachRecent(
     raw: Raw,
-    recent: ReadonlyMap<string, KnownOutput>,
+    recent: (outpoint: string) => KnownOutput | undefined,
     askNode: boolean,
   ): Promise<Raw> {
     const { outputs } = chain
     if (!outputs) return raw
     const open = outputs.open(raw)
     if (open.length === 0) return raw
-    const known = open.map(outpoint => recent.get(outpointKey(outpoint)) ?? null)
+    const known = open.map(outpoint => recent(outpointKey(outpoint)) ?? null)
     const attached = outputs.attach(raw, known)
     if (!askNode || !source.attachPrevious || known.every(output => output !== null)) return attached
     return source.attachPrevious(attached)
@@ -112,31 +171,38 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
   async function prepareAll(
     blocks: readonly PendingBlock<Raw>[],
     askNode: boolean,
-  ): Promise<{ ready: PreparedBlock[]; failed: FailedBlock[] }> {
-    const links = await readLinks(
+    before: PreparedBatch | null,
+  ): Promise<PreparedBatch> {
+    const stored = await readLinks(
       sql,
       slug,
       blocks.flatMap(block => [block.height - 1, block.height + 1]),
     )
-    const recent = new Map<string, KnownOutput>()
-    const ready: PreparedBlock[] = []
+    const links = new Map([...stored, ...(before?.links ?? [])])
+    const created = new Map<string, KnownOutput>()
+    const ready: EncodedPreparedBlock[] = []
     const failed: FailedBlock[] = []
+    const own = new Map<number, StoredLink>()
     for (const { height, raw } of blocks) {
+      // The batch before is being written meanwhile: its bytes need a turn now and then.
+      await new Promise(setImmediate)
       try {
-        const whole = await attachRecent(raw, recent, askNode)
+        const whole = await attachRecent(raw, key => created.get(key) ?? before?.created.get(key), askNode)
         const prepared = prepareBlock(chain, whole, links.get(height - 1)?.hash ?? null)
         checkChild(prepared, links.get(height + 1)?.parentHash)
-        links.set(height, { hash: prepared.verified.hash, parentHash: prepared.verified.parentHash })
+        const link = { hash: prepared.verified.hash, parentHash: prepared.verified.parentHash }
+        links.set(height, link)
+        own.set(height, link)
         for (const { outpoint, output } of chain.outputs?.created(whole) ?? []) {
-          recent.set(outpointKey(outpoint), output)
+          created.set(outpointKey(outpoint), output)
         }
-        ready.push(prepared)
+        ready.push(encodePrepared(prepared))
       } catch (error) {
         if (!(error instanceof AppError)) throw error
         failed.push({ height, reason: describeError(error) })
       }
     }
-    return { ready, failed }
+    return { ready, failed, links: own, created }
   }
 
   function checkChild(prepared: PreparedBlock, childsParent: Uint8Array | undefined): void {
@@ -148,14 +214,17 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
     )
   }
 
-  /** Another writer of the same chain may come first: theirs is carried out, then ours is tried again. */
-  async function writeFenced(batch: Batch): Promise<void> {
+  /**
+   * Another writer of the same chain may come first: theirs is carried out, then ours is tried again.
+   * @returns whether that happened.
+   */
+  async function writeFenced(batch: Batch): Promise<boolean> {
     for (let attempt = 0; ; attempt++) {
       const left = attempt === 0 ? batch : await withoutStored(batch)
-      if (left.add.length === 0) return
+      if (left.add.length === 0) return true
       try {
         await writer.write(left)
-        return
+        return attempt > 0
       } catch (error) {
         if (!(error instanceof FencedError) || attempt >= 20) throw error
         await writer.recover()
@@ -180,6 +249,7 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
 
   async function resolveInputs(): Promise<number[]> {
     if (!chain.outputs) return []
+    await settled()
     const resolved: number[] = []
     for (const group of groupByPartition(await findResolvable(sql, slug))) {
       const archive = await readArchive(sql, slug, group)
@@ -187,7 +257,7 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
       const changed = (await attachStored(archived)).flatMap(({ block, changed }) => (changed ? [block] : []))
       if (changed.length === 0) continue
       changed.sort((a, b) => a.height - b.height)
-      const { ready, failed } = await prepareAll(changed, false)
+      const { ready, failed } = await prepareAll(changed, false, null)
       if (failed[0]) throw new ProofError('inputs', `block ${failed[0].height}: ${failed[0].reason}`)
       await writeFenced({ add: ready, cancel: ready.map(block => block.verified.height) })
       resolved.push(...ready.map(block => block.verified.height))
