@@ -4,7 +4,12 @@ const HEX = /^(?:[0-9a-f]{2})*$/i
 
 /** Lower-case hex without prefix. */
 export function formatHex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+  return asBuffer(bytes).toString('hex')
+}
+
+/** The same memory: most bytes are a buffer already. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 /** Hex with the `0x` prefix that EVM nodes print. */

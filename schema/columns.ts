@@ -1,17 +1,28 @@
 import { formatHex } from './bytes.ts'
 import { InputError } from './errors.ts'
 
+/** Up to here a loop in JavaScript copies faster than a call into native code. */
+const SHORT = 40
+
 /** Grows as rows are written. One writer per insert. */
 export class RowWriter {
   private bytes: Buffer
+  // A view's accessors are compiled to single instructions, the methods of `Buffer` are not.
+  private numbers: DataView
   private used = 0
 
   constructor(initialSize = 1 << 16) {
-    this.bytes = Buffer.allocUnsafe(initialSize)
+    this.bytes = Buffer.allocUnsafeSlow(initialSize)
+    this.numbers = new DataView(this.bytes.buffer)
   }
 
   get length(): number {
     return this.used
+  }
+
+  /** Starts anew in the same memory. */
+  clear(): void {
+    this.used = 0
   }
 
   /** The bytes written so far; valid until the next write. */
@@ -21,13 +32,16 @@ export class RowWriter {
 
   private reserve(size: number): number {
     const at = this.used
-    if (at + size > this.bytes.length) {
-      const grown = Buffer.allocUnsafe(Math.max(this.bytes.length * 2, at + size))
-      this.bytes.copy(grown, 0, 0, at)
-      this.bytes = grown
-    }
+    if (at + size > this.bytes.length) this.grow(at + size)
     this.used = at + size
     return at
+  }
+
+  private grow(least: number): void {
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, least))
+    this.bytes.copy(grown, 0, 0, this.used)
+    this.bytes = grown
+    this.numbers = new DataView(grown.buffer)
   }
 
   uint8(value: number): void {
@@ -37,41 +51,51 @@ export class RowWriter {
 
   uint16(value: number): void {
     const at = this.reserve(2)
-    this.bytes.writeUInt16LE(value, at)
+    this.numbers.setUint16(at, value, true)
   }
 
   uint32(value: number): void {
     const at = this.reserve(4)
-    this.bytes.writeUInt32LE(value, at)
+    this.numbers.setUint32(at, value, true)
   }
 
   int32(value: number): void {
     const at = this.reserve(4)
-    this.bytes.writeInt32LE(value, at)
+    this.numbers.setInt32(at, value, true)
   }
 
   uint64(value: bigint): void {
     const at = this.reserve(8)
-    this.bytes.writeBigUInt64LE(value, at)
+    this.numbers.setBigUint64(at, value, true)
+  }
+
+  /** An unsigned 64-bit number that a JavaScript number holds exactly. */
+  safeUint64(value: number): void {
+    const at = this.reserve(8)
+    const high = Math.floor(value / 0x1_0000_0000)
+    this.numbers.setUint32(at, value - high * 0x1_0000_0000, true)
+    this.numbers.setUint32(at + 4, high, true)
   }
 
   float64(value: number): void {
     const at = this.reserve(8)
-    this.bytes.writeDoubleLE(value, at)
+    this.numbers.setFloat64(at, value, true)
   }
 
   /** Little-endian two's complement of 256 bits. */
   int256(value: bigint): void {
     const at = this.reserve(32)
-    if (value >= 0n && value <= 0xffff_ffff_ffff_ffffn) {
-      this.bytes.writeBigUInt64LE(value, at)
-      this.bytes.fill(0, at + 8, at + 32)
-      return
+    const view = this.numbers
+    // The setter takes the lowest 64 bits, whatever the value.
+    view.setBigUint64(at, value, true)
+    if (value >= 0n && value <= 0xffff_ffff_ffff_ffffn) this.bytes.fill(0, at + 8, at + 32)
+    else {
+      let rest = value
+      for (let limb = at + 8; limb < at + 32; limb += 8) {
+        rest >>= 64n
+        view.setBigUint64(limb, rest, true)
+      }
     }
-    this.bytes.writeBigUInt64LE(BigInt.asUintN(64, value), at)
-    this.bytes.writeBigUInt64LE(BigInt.asUintN(64, value >> 64n), at + 8)
-    this.bytes.writeBigUInt64LE(BigInt.asUintN(64, value >> 128n), at + 16)
-    this.bytes.writeBigUInt64LE(BigInt.asUintN(64, value >> 192n), at + 24)
   }
 
   /** LEB128, as RowBinary writes lengths. */
@@ -85,8 +109,11 @@ export class RowWriter {
   }
 
   raw(bytes: Uint8Array): void {
-    const at = this.reserve(bytes.length)
-    this.bytes.set(bytes, at)
+    const size = bytes.length
+    const at = this.reserve(size)
+    const own = this.bytes
+    if (size > SHORT) own.set(bytes, at)
+    else for (let from = 0; from < size; from++) own[at + from] = bytes[from]!
   }
 
   string(bytes: Uint8Array): void {
@@ -95,6 +122,7 @@ export class RowWriter {
   }
 
   text(text: string): void {
+    if (text.length < 0x80 && this.ascii(text)) return
     const size = Buffer.byteLength(text)
     if (size !== text.length && /\p{Surrogate}/u.test(text)) {
       throw new InputError(`expected text, got half of a character in ${JSON.stringify(text.slice(0, 40))}`)
@@ -102,6 +130,23 @@ export class RowWriter {
     this.varUint(size)
     const at = this.reserve(size)
     this.bytes.write(text, at, 'utf8')
+  }
+
+  /** Writes short text whose characters are bytes; false, and nothing is written, when one is not. */
+  private ascii(text: string): boolean {
+    const size = text.length
+    const at = this.reserve(size + 1)
+    const own = this.bytes
+    own[at] = size
+    for (let from = 0; from < size; from++) {
+      const code = text.charCodeAt(from)
+      if (code >= 0x80) {
+        this.used = at
+        return false
+      }
+      own[at + 1 + from] = code
+    }
+    return true
   }
 }
 
@@ -296,7 +341,7 @@ export const uint64: Column<bigint> = {
 export const count: Column<number> = {
   type: 'UInt64',
   codec: 'Delta, ZSTD(1)',
-  write: (out, value) => out.uint64(BigInt(asSafeUint64(value))),
+  write: (out, value) => out.safeUint64(asSafeUint64(value)),
   read: from => Number(from.uint64()),
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createXXHash128 } from 'hash-wasm'
 import type { BlockRows } from '../schema/block.ts'
 import { type Columns, RowReader, RowWriter } from '../schema/columns.ts'
 import { InputError } from '../schema/errors.ts'
@@ -21,7 +21,10 @@ export interface EncodedRows {
   count: number
   /** RowBinary, in pieces of at most `MAX_INSERT_ROWS` rows; usually one. */
   chunks: readonly Uint8Array[]
-  /** SHA-256 over the pieces: what the journal remembers. */
+  /**
+   * XXH3 (128 bits) over the pieces: what the journal remembers. It tells whether the same archive still gives the same
+   * rows; nobody gains by making two that collide.
+   */
   digest: string
 }
 
@@ -35,37 +38,56 @@ export interface BlockToEncode {
   rows: BlockRows
 }
 
+/** A block's rows as bytes, made before it is known under which version they are written. */
+export interface EncodedBlock {
+  encoded: ReadonlyMap<TableName, readonly Piece[]>
+}
+
+/** Some rows of one table. The last bytes before each end are its sign and version. */
+interface Piece {
+  bytes: Buffer
+  ends: Uint32Array
+}
+
 export function tableOf(name: TableName): Table {
   return blockTables[name]
 }
 
-/** Rows of several blocks, table by table in writing order, added under a version. Tables without rows are left out. */
-export function encodeBlocks(blocks: readonly BlockToEncode[], version: bigint): EncodedRows[] {
-  return blockTableNames.flatMap(name => {
-    const encoded = encodeTable(name, blocks, version)
-    return encoded.count > 0 ? [encoded] : []
-  })
-}
-
-function encodeTable(name: TableName, blocks: readonly BlockToEncode[], version: bigint): EncodedRows {
-  const table = tableOf(name)
-  const collector = collectChunks(name, table.columns)
-  const suffix = encodeOne(name, versionColumns, { row_sign: 1, row_version: version })
-  for (const { shared, rows } of blocks) {
+/** Rows of one block as bytes; `encodeBlocks` puts the version in. */
+export function encodeBlock({ shared, rows }: BlockToEncode): EncodedBlock {
+  const encoded = new Map<TableName, readonly Piece[]>()
+  const out = new RowWriter()
+  for (const name of blockTableNames) {
     const own = rows[name]
     if (!own || own.length === 0) continue
+    const table = tableOf(name)
     // What the rows of a block share is encoded once.
     const prefix = encodeOne(name, table.shared, shared as unknown as Record<string, unknown>)
-    for (const row of own) collector.add(row, prefix, suffix)
+    encoded.set(name, collectPieces(out, name, Object.entries(table.columns), own, prefix, NO_VERSION))
   }
-  return collector.finish()
+  return { encoded }
+}
+
+/**
+ * Rows of several blocks, table by table in writing order, added under a version. Tables without rows are left out.
+ * A block that comes as bytes is stamped with the version where it lies.
+ */
+export function encodeBlocks(
+  blocks: readonly (BlockToEncode | EncodedBlock)[],
+  version: bigint,
+): EncodedRows[] {
+  const encoded = blocks.map(block => ('encoded' in block ? block : encodeBlock(block)).encoded)
+  return blockTableNames.flatMap(table => {
+    const pieces = encoded.flatMap(of => of.get(table) ?? [])
+    for (const piece of pieces) stamp(piece, version)
+    return pieces.length > 0 ? [joinPieces(table, pieces)] : []
+  })
 }
 
 /** Rows of one table as they are given, for example cancellations of stored rows. */
 export function encodeStored(name: TableName, rows: Iterable<StoredRow>): EncodedRows {
-  const collector = collectChunks(name, allColumns(tableOf(name)))
-  for (const row of rows) collector.add(row)
-  return collector.finish()
+  const columns = Object.entries(allColumns(tableOf(name)))
+  return joinPieces(name, collectPieces(new RowWriter(), name, columns, rows, NOTHING, NOTHING))
 }
 
 function encodeOne(table: TableName, columns: Columns, row: Record<string, unknown>): Uint8Array {
@@ -95,37 +117,64 @@ function writeColumns(
 }
 
 const NOTHING = new Uint8Array(0)
+const VERSION_BYTES = 8
+const NO_VERSION = encodeOne('blocks', versionColumns, { row_sign: 1, row_version: 0n })
 
-function collectChunks(name: TableName, columns: Columns) {
-  const entries = Object.entries(columns)
-  const chunks: Buffer[] = []
-  const digest = createHash('sha256')
-  let out = new RowWriter()
-  let [count, inChunk] = [0, 0]
+function stamp({ bytes, ends }: Piece, version: bigint): void {
+  for (const end of ends) bytes.writeBigUInt64LE(version, end - VERSION_BYTES)
+}
 
-  function close(): void {
-    if (inChunk === 0) return
-    const chunk = out.view()
-    digest.update(chunk)
+/** Every row between what stands before and behind it, in pieces that one insert may hold. */
+function collectPieces(
+  out: RowWriter,
+  name: TableName,
+  columns: ColumnEntries,
+  rows: Iterable<Record<string, unknown>>,
+  prefix: Uint8Array,
+  suffix: Uint8Array,
+): Piece[] {
+  const pieces: Piece[] = []
+  let ends: number[] = []
+  const close = () => {
+    if (ends.length > 0) pieces.push({ bytes: Buffer.from(out.view()), ends: Uint32Array.from(ends) })
+    out.clear()
+    ends = []
+  }
+  out.clear()
+  for (const row of rows) {
+    out.raw(prefix)
+    writeColumns(out, name, columns, row)
+    out.raw(suffix)
+    ends.push(out.length)
+    if (ends.length >= MAX_INSERT_ROWS || out.length >= MAX_INSERT_BYTES) close()
+  }
+  close()
+  return pieces
+}
+
+const hasher = await createXXHash128()
+
+/** Pieces put together to inserts that are as large as they may be. */
+function joinPieces(table: TableName, pieces: readonly Piece[]): EncodedRows {
+  const chunks: Uint8Array[] = []
+  let [open, rows, size, count]: [Buffer[], number, number, number] = [[], 0, 0, 0]
+  hasher.init()
+  const close = () => {
+    if (open.length === 0) return
+    const chunk = open.length === 1 ? open[0]! : Buffer.concat(open)
+    hasher.update(chunk)
     chunks.push(chunk)
-    out = new RowWriter()
-    inChunk = 0
+    ;[open, rows, size] = [[], 0, 0]
   }
-
-  return {
-    add(row: Record<string, unknown>, prefix: Uint8Array = NOTHING, suffix: Uint8Array = NOTHING): void {
-      out.raw(prefix)
-      writeColumns(out, name, entries, row)
-      out.raw(suffix)
-      count++
-      inChunk++
-      if (inChunk >= MAX_INSERT_ROWS || out.length >= MAX_INSERT_BYTES) close()
-    },
-    finish(): EncodedRows {
-      close()
-      return { table: name, count, chunks, digest: digest.digest('hex') }
-    },
+  for (const { bytes, ends } of pieces) {
+    if (rows + ends.length > MAX_INSERT_ROWS || size + bytes.length > MAX_INSERT_BYTES) close()
+    open.push(bytes)
+    rows += ends.length
+    size += bytes.length
+    count += ends.length
   }
+  close()
+  return { table, count, chunks, digest: hasher.digest('hex') }
 }
 
 /** Column list of an insert or select, in stored order. */

@@ -13,8 +13,9 @@ import { type BlockEvent, blockEvents, decodeEvent, SPLITTER_GROUP } from '../sc
 import type { BlockLog, Logger, LogMessage, Sql } from '../schema/ports.ts'
 import { openAnnouncer, readLogPlace } from './announce.ts'
 import { setAside } from './dead-letters.ts'
-import { createIngest, type FailedBlock, type Ingest } from './ingest.ts'
+import { createIngest, type Ingest } from './ingest.ts'
 import { insertRows } from './insert.ts'
+import type { FailedBlock } from './prepare-batch.ts'
 import { openWriter, type WriterOptions } from './writer.ts'
 
 export interface SplitterDeps extends Pick<WriterOptions, 'owner' | 'isGone'> {

@@ -17,13 +17,16 @@ import {
   writeEntry,
 } from './journal.ts'
 import { copyOrphans } from './orphans.ts'
-import { type PreparedBlock, prepareLinked, SPLIT_VERSION } from './prepare.ts'
+import { type EncodedPreparedBlock, type PreparedBlock, prepareLinked, SPLIT_VERSION } from './prepare.ts'
 import { type EncodedRows, encodeBlocks, encodeStored, tableOf } from './rows.ts'
 import { readRows } from './stored.ts'
 
+/** A prepared block, with its rows or with the bytes that were already made of them. */
+export type BlockToWrite = PreparedBlock | EncodedPreparedBlock
+
 /** What is written in one go: blocks that come and blocks that go. */
 export interface Batch {
-  add: readonly PreparedBlock[]
+  add: readonly BlockToWrite[]
   /** Stored blocks whose rows go: replaced by `add` at the same heights, or gone from the chain (`reorg`). */
   cancel?: readonly number[]
   reorg?: boolean
