@@ -33,7 +33,7 @@ const ONLY_IN: Record<string, RegExp> = {
   'prom-client': /^(api\/|deploy\/)/,
   'playwright-core': /^test\//,
   secp256k1: /^(crawlers\/evm\/|deploy\/dev\/|test\/)/,
-  undici: /^crawlers\/rpc\.ts$/,
+  undici: /^(crawlers\/rpc|api\/sql-upstream)\.ts$/,
   'p-queue': /^crawlers\/rpc\.ts$/,
 }
 

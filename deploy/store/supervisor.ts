@@ -215,8 +215,10 @@ async function launch(
   const { libchdbPath } = require('chdb/libchdb') as { libchdbPath(): string }
   const child = spawn(
     process.execPath,
-    [join(here, 'process.cjs'), join(dataDirectory, 'store'), String(port), configFile],
+    // A relative path: outsiders can read it in `system.databases`, and need not learn where the store lies.
+    [join(here, 'process.cjs'), 'store', String(port), configFile],
     {
+      cwd: dataDirectory,
       stdio: ['pipe', 'ignore', 'pipe'],
       // The engine can read its own environment: there is nothing in it.
       env: { LIBCHDB: libchdbPath() },
