@@ -282,6 +282,9 @@ function fieldsOf(asked: SqlRequest, queryId: string): [string, string][] {
 
 /** Passes an answer on at the caller's pace. */
 function streamTo(response: ServerResponse): Receiver {
+  let goOn = () => {}
+  response.on('drain', () => goOn())
+  response.on('close', () => goOn())
   return {
     head(status, headers) {
       // The store does not know its own gateway: that is no answer for a caller.
@@ -296,8 +299,7 @@ function streamTo(response: ServerResponse): Receiver {
     data(chunk) {
       if (response.write(chunk) || response.destroyed) return null
       return new Promise(resolve => {
-        response.once('drain', resolve)
-        response.once('close', resolve)
+        goOn = resolve
       })
     },
   }
