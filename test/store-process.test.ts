@@ -45,6 +45,14 @@ async function totals(): Promise<{ rows: number; summed: number }> {
   return { rows: Number(row?.rows), summed: Number(row?.summed) }
 }
 
+async function format(statement: string): Promise<string> {
+  const [row] = await world.sql.rows<{ text: string }>(
+    'SELECT formatQuerySingleLine({statement:String}) AS text',
+    { statement },
+  )
+  return row?.text ?? ''
+}
+
 /** A request with the secret key, as the gateway would send it for an outsider. */
 function ask(statement: string, user: { username: string; password: string }): Promise<Response> {
   const address = new URL(world.store.url)
@@ -129,9 +137,10 @@ describe('the store process', () => {
       "SELECT * APPLY file FROM (SELECT '/etc/hostname' AS p)",
       "EXPLAIN PLAN SELECT file('/etc/hostname')",
       "WITH '/proc/self/environ' AS p SELECT file(p)",
+      "SELECT 1 AS `'`, file('/etc/hostname') AS `'`",
     ]
     for (const statement of disguises) {
-      await expect(admitStatement(world.sql, statement), statement).rejects.toMatchObject({
+      await expect(admitStatement(format, statement), statement).rejects.toMatchObject({
         code: 'STATEMENT_REFUSED',
       })
     }
@@ -143,11 +152,9 @@ describe('the store process', () => {
       'SELECT count() FROM blocks',
       'SELECT profile FROM t',
     ]) {
-      await expect(admitStatement(world.sql, statement), statement).resolves.toBeUndefined()
+      await expect(admitStatement(format, statement), statement).resolves.toBeUndefined()
     }
-    await expect(admitStatement(world.sql, 'SELECT FROM (WHERE')).rejects.toMatchObject({
-      code: 'STATEMENT_REFUSED',
-    })
+    await expect(admitStatement(format, 'SELECT FROM (WHERE')).rejects.toMatchObject({ code: 'STORE' })
   })
 
   test('kill -9 while inserts run: repeated under their tokens they are there once, in the view too', async () => {

@@ -213,10 +213,15 @@ async function launch(
 ): Promise<ChildProcess> {
   const require = createRequire(import.meta.url)
   const { libchdbPath } = require('chdb/libchdb') as { libchdbPath(): string }
+  const directory = join(dataDirectory, 'store')
+  await mkdir(directory, { recursive: true })
   const child = spawn(
     process.execPath,
-    [join(here, 'process.cjs'), join(dataDirectory, 'store'), String(port), configFile],
+    // Outsiders can read the path in `system.databases`: it does not say where the store lies. (Any other relative
+    // path would be put before itself when rows are written.)
+    [join(here, 'process.cjs'), './', String(port), configFile],
     {
+      cwd: directory,
       stdio: ['pipe', 'ignore', 'pipe'],
       // The engine can read its own environment: there is nothing in it.
       env: { LIBCHDB: libchdbPath() },
