@@ -13,6 +13,9 @@ CREATE TABLE wanlian.chains
   `native_decimals` UInt8,
   -- Why sums of effects cannot be balances; empty when they can.
   `partial_effects` String,
+  -- Confirmations after which a block counts as safe, and as final.
+  `finality_safe` UInt32,
+  `finality_final` UInt32,
   `changed_at` DateTime64(3, 'UTC')
 )
 ENGINE = ReplacingMergeTree(changed_at)
