@@ -4,12 +4,13 @@ import type { AnnouncementFeed } from '../schema/events.ts'
 import { countHeights } from '../schema/ranges.ts'
 import type { FollowStatus, StatusBoard } from '../schema/status.ts'
 import { type Connection, connectionOf, type Key, type Page, type PageArgs, parsePage } from './connection.ts'
-import type { BlockDetail, Family, TransactionDetail } from './family.ts'
+import type { BlockDetail, Family, TransactionDetail, Unproven } from './family.ts'
 import { groupBy } from './group-by.ts'
 import { countRows, type ListName, lists, type Place, type Row, readPages } from './lists.ts'
 import { type AddressExtent, readAddressExtents, readAssets } from './queries-address.ts'
 import {
   type BlockPlace,
+  type BlockRecord,
   type HashHit,
   readBlocks,
   readHashHits,
@@ -26,7 +27,12 @@ import {
   readProofCounts,
 } from './queries-chain.ts'
 import { readSpendings } from './queries-output.ts'
-import { readParties, readTransactionsAt, readTransactionsByHash } from './queries-transaction.ts'
+import {
+  readMovements,
+  readParties,
+  readTransactionsAt,
+  readTransactionsByHash,
+} from './queries-transaction.ts'
 import type { Reader } from './reader.ts'
 
 /** What every resolver is given. */
@@ -134,6 +140,13 @@ export function createLoaders(read: Reader, families: ReadonlyMap<string, Family
     { cacheKeyFn: one => JSON.stringify(one) },
   )
 
+  const blockDetail = new DataLoader<BlockPlace, BlockDetail | null, string>(
+    places => byFamily(places, (family, some) => family.blocks(read, some)),
+    { cacheKeyFn: placeKey },
+  )
+  const detailsOf = (blocks: readonly BlockPlace[]) =>
+    Promise.all(blocks.map(block => blockDetail.load(block)))
+
   /** A page of the rows of a block or a transaction. */
   async function list<Node>(
     name: ListName,
@@ -165,10 +178,7 @@ export function createLoaders(read: Reader, families: ReadonlyMap<string, Family
     block: new DataLoader((places: readonly BlockPlace[]) => readBlocks(read, places), {
       cacheKeyFn: placeKey,
     }),
-    blockDetail: new DataLoader<BlockPlace, BlockDetail | null, string>(
-      places => byFamily(places, (family, some) => family.blocks(read, some)),
-      { cacheKeyFn: placeKey },
-    ),
+    blockDetail,
     /** Blocks and transactions whose hash begins with this number of the search index. */
     hashHits: new DataLoader<{ chain: string; prefix: bigint }, HashHit[], string>(
       async asked => {
@@ -190,6 +200,17 @@ export function createLoaders(read: Reader, families: ReadonlyMap<string, Family
     transactionDetail: new DataLoader<TransactionPlace, TransactionDetail | null, string>(
       places => byFamily(places, (family, some) => family.transactions(read, some)),
       { cacheKeyFn: transactionKey },
+    ),
+    movements: new DataLoader((places: readonly TransactionPlace[]) => readMovements(read, places), {
+      cacheKeyFn: transactionKey,
+    }),
+    /** What could be proven about a block and was not. */
+    unproven: new DataLoader<BlockRecord, Unproven[], string>(
+      async blocks => {
+        const found = await byFamily(blocks, (family, some) => family.unproven(read, some, detailsOf))
+        return found.map(unproven => unproven ?? [])
+      },
+      { cacheKeyFn: placeKey },
     ),
     parties: new DataLoader((places: readonly TransactionPlace[]) => readParties(read, places), {
       cacheKeyFn: transactionKey,

@@ -8,6 +8,7 @@ import { type BlockDetail, type Family, type TransactionDetail, type Unproven, u
 import type { Row } from './lists.ts'
 import { from, PUBLISHED, shown } from './published.ts'
 import type { BlockRecord } from './queries-block.ts'
+import { placeParams } from './queries-transaction.ts'
 import { readableParts } from './readable-text.ts'
 
 type Fields<T, Without extends keyof T = never> = Omit<T, '__typename' | Without>
@@ -123,7 +124,8 @@ function transactionDetail(row: Row): EvmTransactionDetail {
 }
 
 /** Proofs that need something which may not have been recorded. */
-async function unproven(_read: unknown, block: BlockRecord, detail: BlockDetail): Promise<Unproven[]> {
+function unproven(block: BlockRecord, detail: BlockDetail | null): Unproven[] {
+  if (detail === null) return []
   const { uncleCount, difficulty, withdrawalsRoot, traceSource, hasRequests } = detail as EvmBlockDetail
   const lacks = (proof: string) => !block.proofs.includes(proof)
   const found = unlinked(block)
@@ -278,18 +280,17 @@ export function createEvmFamily(): Family {
         `SELECT chain, height, ${TRANSACTION} FROM ${from(blockTables.evm_transactions)}
         WHERE chain IN {chains:Array(String)} AND height IN {heights:Array(UInt64)} AND \`index\` IN {indexes:Array(UInt32)}
           AND ${PUBLISHED}`,
-        {
-          chains: [...new Set(places.map(place => place.chain))],
-          heights: [...new Set(places.map(place => place.height))],
-          indexes: [...new Set(places.map(place => place.index))],
-        },
+        placeParams(places),
       )
       const found = new Map(
         rows.map(row => [`${row.chain} ${row.height} ${row.index}`, transactionDetail(row)]),
       )
       return places.map(place => found.get(`${place.chain} ${place.height} ${place.index}`) ?? null)
     },
-    unproven,
+    async unproven(_read, blocks, detailsOf) {
+      const details = await detailsOf(blocks)
+      return blocks.map((block, at) => unproven(block, details[at] ?? null))
+    },
     async chainsNaming(read, chains, address) {
       if (!ADDRESS.test(address) || chains.length === 0) return []
       const found = await read.rows<{ slug: string }>(

@@ -6,6 +6,7 @@ import { type BlockDetail, type Family, type TransactionDetail, type Unproven, u
 import type { Row } from './lists.ts'
 import { from, PUBLISHED, shown } from './published.ts'
 import type { BlockPlace, BlockRecord } from './queries-block.ts'
+import { placeParams } from './queries-transaction.ts'
 import { dataScriptText, readableParts } from './readable-text.ts'
 import type { Reader } from './reader.ts'
 import { formatTime } from './scalars.ts'
@@ -72,44 +73,52 @@ function transactionDetail(row: Row): UtxoTransactionDetail {
   }
 }
 
-/** How many inputs of a block are only told, and how many are open. */
-async function openInputs(read: Reader, block: BlockPlace) {
-  const [row] = await read.rows<{ told: string; unknown: string }>(
-    `SELECT countIf(source = 'node') AS told, countIf(source = 'unknown') AS unknown
-    FROM ${from(blockTables.utxo_inputs)} WHERE chain IN {chains:Array(String)} AND height = {height:UInt64} AND ${PUBLISHED}`,
-    { chains: [block.chain], height: block.height },
-  )
-  return { told: Number(row?.told ?? 0), unknown: Number(row?.unknown ?? 0) }
+interface OpenInputs {
+  told: number
+  unknown: number
 }
 
-async function unproven(read: Reader, block: BlockRecord): Promise<Unproven[]> {
+/** How many inputs of blocks are only told, and how many are open. */
+async function readOpenInputs(read: Reader, blocks: readonly BlockPlace[]): Promise<OpenInputs[]> {
+  const open = { told: 0, unknown: 0 }
+  if (blocks.length === 0) return []
+  const rows = await read.rows<{ chain: string; height: string; told: string; unknown: string }>(
+    `SELECT chain, height, countIf(source = 'node') AS told, countIf(source = 'unknown') AS unknown
+    FROM ${from(blockTables.utxo_inputs)}
+    WHERE chain IN {chains:Array(String)} AND height IN {heights:Array(UInt64)} AND ${PUBLISHED} GROUP BY chain, height`,
+    {
+      chains: [...new Set(blocks.map(block => block.chain))],
+      heights: [...new Set(blocks.map(block => block.height))],
+    },
+  )
+  const found = new Map(
+    rows.map(row => [`${row.chain} ${row.height}`, { told: Number(row.told), unknown: Number(row.unknown) }]),
+  )
+  return blocks.map(block => found.get(`${block.chain} ${block.height}`) ?? open)
+}
+
+function unprovenInputs({ told, unknown }: OpenInputs): Unproven[] {
+  const reasons = [
+    ...(told > 0
+      ? [`${told} spent outputs were only told by the node: the transactions that made them were not seen.`]
+      : []),
+    ...(unknown > 0 ? [`${unknown} spent outputs are not known yet.`] : []),
+  ]
+  if (reasons.length === 0) reasons.push('Not every spent output could be traced to a proven transaction.')
+  return [{ proof: 'inputs', reason: reasons.join(' ') }]
+}
+
+function unproven(block: BlockRecord, inputs: OpenInputs | undefined): Unproven[] {
+  const lacks = (...proofs: string[]) => proofs.every(proof => !block.proofs.includes(proof))
   const found = unlinked(block)
-  const { proofs } = block
-  if (!proofs.includes('inputs')) {
-    const { told, unknown } = await openInputs(read, block)
-    if (told > 0) {
-      found.push({
-        proof: 'inputs',
-        reason: `${told} spent outputs were only told by the node: neither they nor the transactions that made them were seen.`,
-      })
-    }
-    if (unknown > 0) {
-      found.push({ proof: 'inputs', reason: `${unknown} spent outputs are not known yet.` })
-    }
-    if (told + unknown === 0) {
-      found.push({
-        proof: 'inputs',
-        reason: 'Not every spent output could be traced to a proven transaction.',
-      })
-    }
-  }
-  if (!proofs.includes('height') && !proofs.includes('parent') && !proofs.includes('checkpoint')) {
+  if (inputs) found.push(...unprovenInputs(inputs))
+  if (lacks('height', 'parent', 'checkpoint')) {
     found.push({
       proof: 'height',
       reason: 'The block does not name its height (BIP-34), and the chain of parents below it is not stored.',
     })
   }
-  if (!proofs.includes('pow')) {
+  if (lacks('pow')) {
     found.push({ proof: 'pow', reason: 'Proof of work means nothing on this chain, or was not checked.' })
   }
   return found
@@ -175,18 +184,18 @@ export const utxo: Family = {
       `SELECT chain, height, ${TRANSACTION} FROM ${from(blockTables.utxo_transactions)}
       WHERE chain IN {chains:Array(String)} AND height IN {heights:Array(UInt64)} AND \`index\` IN {indexes:Array(UInt32)}
         AND ${PUBLISHED}`,
-      {
-        chains: [...new Set(places.map(place => place.chain))],
-        heights: [...new Set(places.map(place => place.height))],
-        indexes: [...new Set(places.map(place => place.index))],
-      },
+      placeParams(places),
     )
     const found = new Map(
       rows.map(row => [`${row.chain} ${row.height} ${row.index}`, transactionDetail(row)]),
     )
     return places.map(place => found.get(`${place.chain} ${place.height} ${place.index}`) ?? null)
   },
-  unproven,
+  async unproven(read, blocks) {
+    const open = blocks.filter(block => !block.proofs.includes('inputs'))
+    const inputs = await readOpenInputs(read, open)
+    return blocks.map(block => unproven(block, inputs[open.indexOf(block)]))
+  },
   // An address of a utxo chain is the owner of an output: it has effects, or nobody has heard of it.
   chainsNaming: async () => [],
   resolvers: {

@@ -39,8 +39,12 @@ export interface Family {
     read: Reader,
     places: readonly Pick<TransactionRecord, 'chain' | 'height' | 'index'>[],
   ): Promise<(TransactionDetail | null)[]>
-  /** What could be proven about such a block and was not. */
-  unproven(read: Reader, block: BlockRecord, detail: BlockDetail): Promise<Unproven[]>
+  /** What could be proven about such blocks and was not, for each of them. */
+  unproven(
+    read: Reader,
+    blocks: readonly BlockRecord[],
+    detailsOf: (blocks: readonly BlockPlace[]) => Promise<(BlockDetail | null)[]>,
+  ): Promise<Unproven[][]>
   /** Which chains have transactions that name the address, though no effect does. */
   chainsNaming(read: Reader, chains: readonly string[], address: string): Promise<string[]>
   // biome-ignore lint/suspicious/noExplicitAny: resolvers of one type each, typed where they are written

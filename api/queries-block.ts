@@ -158,64 +158,45 @@ export async function readOrphansOfBatches(
   return batches.map(one => found.get(`${one.chain} ${one.batch}`) ?? [])
 }
 
-/** A place in the list of all chains' blocks. */
-export type TimeKey = readonly [time: number, chain: string, height: number]
-
 const HOUR = 3_600
+const LAST_SECOND = 2 ** 32 - 1
 
 /**
  * Published blocks of all chains by time, newest first (oldest first when the page is asked from its end), one more than
  * the page holds. Read in windows of time that grow until there are enough: the whole table is never sorted.
+ * @param reach a time by which there are surely enough, where that is known.
  */
 export async function readBlocksByTime(
   read: Reader,
   chains: readonly string[],
-  newestHeights: readonly number[],
   page: Page,
+  reach: number | null,
 ): Promise<BlockRecord[]> {
-  const params = { chains, limit: page.limit + 1 }
-  const [extent] = await read.rows<{ oldest: number; newest: number }>(
-    `SELECT toUnixTimestamp(min(time)) AS oldest, toUnixTimestamp(max(time)) AS newest
-    FROM ${from(blockTables.blocks)} WHERE chain IN {chains:Array(String)} AND height IN {heights:Array(UInt64)} AND ${PUBLISHED}`,
-    { chains, heights: [0, ...newestHeights] },
-  )
-  if (!extent || extent.newest === 0) return []
-  const after = page.after as TimeKey | null
-  const before = page.before as TimeKey | null
-  const conditions = [
-    ...(after
-      ? [
-          '(time, toString(chain), height) < (toDateTime({afterTime:UInt32}), {afterChain:String}, {afterHeight:UInt64})',
-        ]
-      : []),
-    ...(before
-      ? [
-          '(time, toString(chain), height) > (toDateTime({beforeTime:UInt32}), {beforeChain:String}, {beforeHeight:UInt64})',
-        ]
-      : []),
-  ]
-  const keys = {
-    ...(after && { afterTime: after[0], afterChain: after[1], afterHeight: after[2] }),
-    ...(before && { beforeTime: before[0], beforeChain: before[1], beforeHeight: before[2] }),
-  }
-  // Blocks may be older than block 0 of another chain, and newer than their chain's tip.
-  const [first, last] = [0, 2 ** 32 - 1]
-  const start = page.backwards ? (before?.[0] ?? first) : (after?.[0] ?? last)
-  const direction = page.backwards ? 'ASC' : 'DESC'
-  const anchor = page.backwards ? Math.max(start, extent.oldest) : Math.min(start, extent.newest)
+  const { after, before, backwards, limit } = page
+  const key = '(toUnixTimestamp(time), toString(chain), height)'
+  const bound = (operator: string, what: string) =>
+    `AND ${key} ${operator} ({${what}0:UInt32}, {${what}1:String}, {${what}2:UInt64})`
+  const values = (what: string, at: Page['after']) =>
+    Object.fromEntries((at ?? []).map((value, place) => [`${what}${place}`, value]))
+  const start = backwards ? Number(before?.[0] ?? 0) : Number(after?.[0] ?? LAST_SECOND)
+  const direction = backwards ? 'ASC' : 'DESC'
   for (let width = HOUR; ; width *= 8) {
-    const [low, high] = page.backwards
-      ? [start, Math.min(last, anchor + width)]
-      : [Math.max(first, anchor - width), start]
+    const end = reach ?? (backwards ? Math.min(LAST_SECOND, start + width) : Math.max(0, start - width))
     const rows = await read.rows<BlockRow>(
       `SELECT chain, height, ${COLUMNS} FROM ${from(blockTables.blocks)}
-      WHERE chain IN {chains:Array(String)} AND time BETWEEN toDateTime({low:UInt32}) AND toDateTime({high:UInt32})
-        ${conditions.map(condition => `AND ${condition}`).join(' ')} AND ${PUBLISHED}
+      WHERE chain IN {chains:Array(String)} AND time BETWEEN toDateTime({low:UInt32}, 'UTC') AND toDateTime({high:UInt32}, 'UTC')
+        ${after ? bound('<', 'after') : ''} ${before ? bound('>', 'before') : ''} AND ${PUBLISHED}
       ORDER BY time ${direction}, toString(chain) ${direction}, height ${direction} LIMIT {limit:UInt32}`,
-      { ...params, ...keys, low, high },
+      {
+        chains,
+        limit: limit + 1,
+        low: Math.min(start, end),
+        high: Math.max(start, end),
+        ...values('after', after),
+        ...values('before', before),
+      },
     )
-    const exhausted = page.backwards ? high === last : low === first
-    if (rows.length > page.limit || exhausted) return rows.map(blockOf)
+    if (rows.length > limit || reach !== null || end === 0 || end === LAST_SECOND) return rows.map(blockOf)
   }
 }
 

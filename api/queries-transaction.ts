@@ -4,7 +4,6 @@ import { blockTables } from '../schema/tables.ts'
 import { groupBy } from './group-by.ts'
 import type { Row } from './lists.ts'
 import { from, PUBLISHED, shown } from './published.ts'
-import type { PrefixRange } from './queries-block.ts'
 import type { Reader } from './reader.ts'
 
 /** A transaction of a chain, or of a block that left it. */
@@ -74,21 +73,16 @@ export async function readTransactionsByHash(
 /** Published transactions by their place. */
 export async function readTransactionsAt(
   read: Reader,
-  places: readonly { chain: string; height: number; index: number }[],
+  places: readonly TransactionPlace[],
 ): Promise<(TransactionRecord | null)[]> {
   const rows = await read.rows<Row>(
     `SELECT chain, height, ${COLUMNS} FROM ${from(blockTables.transactions)}
     WHERE chain IN {chains:Array(String)} AND height IN {heights:Array(UInt64)} AND \`index\` IN {indexes:Array(UInt32)}
       AND concat(toString(chain), ' ', toString(height), ' ', toString(\`index\`)) IN {places:Array(String)} AND ${PUBLISHED}`,
-    {
-      chains: [...new Set(places.map(place => place.chain))],
-      heights: [...new Set(places.map(place => place.height))],
-      indexes: [...new Set(places.map(place => place.index))],
-      places: places.map(place => `${place.chain} ${place.height} ${place.index}`),
-    },
+    placeParams(places),
   )
   const found = new Map(rows.map(row => [`${row.chain} ${row.height} ${row.index}`, transactionOf(row)]))
-  return places.map(place => found.get(`${place.chain} ${place.height} ${place.index}`) ?? null)
+  return places.map(place => found.get(placeKey(place)) ?? null)
 }
 
 const ORPHANED = `chain, height, toUnixTimestamp(time) AS unix_time, ${showInForm('block_hash')} AS block_hash, \`index\`,
@@ -120,6 +114,29 @@ export async function readTransactionsOfOrphan(
     { chain: block.chain, height: block.height, batch: block.orphanedIn },
   )
   return rows.map(transactionOf)
+}
+
+interface TransactionPlace {
+  chain: string
+  height: number
+  index: number
+}
+
+const PLACE =
+  "concat(toString(chain), ' ', toString(height), ' ', toString(assumeNotNull(transaction_index)))"
+
+function placeKey({ chain, height, index }: TransactionPlace): string {
+  return `${chain} ${height} ${index}`
+}
+
+/** Parameters of statements that name transactions by their place. */
+export function placeParams(places: readonly TransactionPlace[]) {
+  return {
+    chains: [...new Set(places.map(place => place.chain))],
+    heights: [...new Set(places.map(place => place.height))],
+    indexes: [...new Set(places.map(place => place.index))],
+    places: places.map(placeKey),
+  }
 }
 
 /** Who took part in a transaction, as its effects tell. Addresses are in the order of their first effect. */
@@ -156,7 +173,7 @@ const HALF = 'toInt256(18446744073709551616)'
  */
 export async function readParties(
   read: Reader,
-  places: readonly { chain: string; height: number; index: number }[],
+  places: readonly TransactionPlace[],
 ): Promise<(Parties | null)[]> {
   const rows = await read.rows<{
     place: string
@@ -186,7 +203,7 @@ export async function readParties(
         sumIf(net, asset = 'native') AS native, sum(burns) AS burnt_part, sum(produces) AS produced_part,
         max(bears_fee) OVER (PARTITION BY place) AS any_bearer
       FROM (
-        SELECT concat(toString(chain), ' ', toString(height), ' ', toString(assumeNotNull(transaction_index))) AS place, address, asset,
+        SELECT ${PLACE} AS place, address, asset,
           min(\`index\`) AS first_index,
           max(kind = 'fee' AND amount < 0) AS bears, max(kind = 'transfer' AND amount < 0) AS takes,
           sumIf(amount, kind NOT IN ${FEES}) AS net,
@@ -204,12 +221,7 @@ export async function readParties(
       GROUP BY place, address
     )
     GROUP BY place`,
-    {
-      chains: [...new Set(places.map(place => place.chain))],
-      heights: [...new Set(places.map(place => place.height))],
-      indexes: [...new Set(places.map(place => place.index))],
-      places: places.map(place => `${place.chain} ${place.height} ${place.index}`),
-    },
+    placeParams(places),
   )
   const found = new Map(
     rows.map(row => {
@@ -228,7 +240,7 @@ export async function readParties(
       ]
     }),
   )
-  return places.map(place => found.get(`${place.chain} ${place.height} ${place.index}`) ?? null)
+  return places.map(place => found.get(placeKey(place)) ?? null)
 }
 
 export interface Movement {
@@ -238,27 +250,38 @@ export interface Movement {
   amount: string
 }
 
-/** Net change of every address and asset of a transaction, native first, then by asset, those who lost first. */
+/** Net change of every address and asset of transactions: native first, then by asset, those who lost first. */
 export async function readMovements(
   read: Reader,
-  { chain, height, index }: { chain: string; height: number; index: number },
-): Promise<Movement[]> {
-  const rows = await read.rows<{ address: string; asset: string; high: string; low: string }>(
-    `SELECT address, asset, sum(intDiv(amount, ${HALF})) AS high, sum(amount % ${HALF}) AS low, min(\`index\`) AS first
+  places: readonly TransactionPlace[],
+): Promise<Movement[][]> {
+  const rows = await read.rows<{
+    chain: string
+    place: string
+    address: string
+    asset: string
+    high: string
+    low: string
+  }>(
+    `SELECT chain, ${PLACE} AS place, address, asset, ${HALF_SUMS}
     FROM ${from(blockTables.effects)}
-    WHERE chain IN {chains:Array(String)} AND height = {height:UInt64} AND transaction_index = {index:UInt32} AND ${PUBLISHED}
-    GROUP BY address, asset HAVING high != 0 OR low != 0
-    ORDER BY asset != 'native', asset, first`,
-    { chains: [chain], height, index },
+    WHERE chain IN {chains:Array(String)} AND height IN {heights:Array(UInt64)} AND transaction_index IN {indexes:Array(UInt32)}
+      AND place IN {places:Array(String)} AND ${PUBLISHED}
+    GROUP BY chain, place, address, asset HAVING high != 0 OR low != 0
+    ORDER BY asset != 'native', asset, min(\`index\`)`,
+    placeParams(places),
   )
-  const movements = rows.flatMap(({ address, asset, high, low }) => {
-    const amount = joinHalves(high, low)
-    return amount === 0n ? [] : [{ chain, address, asset, amount: amount.toString() }]
+  const byPlace = groupBy(rows, row => row.place)
+  return places.map(place => {
+    const movements = (byPlace.get(placeKey(place)) ?? []).flatMap(({ chain, address, asset, high, low }) => {
+      const amount = joinHalves(high, low)
+      return amount === 0n ? [] : [{ chain, address, asset, amount: amount.toString() }]
+    })
+    return [...groupBy(movements, movement => movement.asset).values()].flatMap(ofAsset => [
+      ...ofAsset.filter(movement => movement.amount.startsWith('-')),
+      ...ofAsset.filter(movement => !movement.amount.startsWith('-')),
+    ])
   })
-  return [...groupBy(movements, movement => movement.asset).values()].flatMap(ofAsset => [
-    ...ofAsset.filter(movement => movement.amount.startsWith('-')),
-    ...ofAsset.filter(movement => !movement.amount.startsWith('-')),
-  ])
 }
 
 /** The exact sum behind two sums of halves. */
@@ -268,7 +291,3 @@ export function joinHalves(high: string, low: string): bigint {
 
 /** Sums of amounts in two halves, as `joinHalves` takes them. */
 export const HALF_SUMS = `sum(intDiv(amount, ${HALF})) AS high, sum(amount % ${HALF}) AS low`
-
-export function prefixesOf(ranges: readonly PrefixRange[]): bigint[] {
-  return ranges.map(range => range.low)
-}

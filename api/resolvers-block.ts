@@ -2,7 +2,7 @@ import { countHeights } from '../schema/ranges.ts'
 import { connectionOf, connectionOfAll, type PageArgs, parsePage } from './connection.ts'
 import type { ApiContext } from './context.ts'
 import type { BlockDetail } from './family.ts'
-import { countFrom, finalityOf, heightsOf, neighbours, tipOf } from './heights.ts'
+import { countFrom, finalityOf, heightsOf, neighbours } from './heights.ts'
 import { formatNodeId } from './node-id.ts'
 import { type BlockRecord, readBlocksByTime } from './queries-block.ts'
 import type { ChainRecord } from './queries-chain.ts'
@@ -28,24 +28,37 @@ function throwing<T>(value: T | Error): T {
   return value
 }
 
-/** Blocks of all chains by time, newest first. */
+/**
+ * Blocks of all chains by time, newest first. Where the list begins is known from the ends of the chains: as many blocks of
+ * each as the page holds are enough to say how far back in time it reaches.
+ */
 export async function allBlocksConnection(args: PageArgs, { load, read }: ApiContext) {
   const page = parsePage(args, ['number', 'string', 'number'])
   const stored = (await load.chains()).all.filter(chain => chain.ranges.length > 0)
+  const total = stored.reduce((sum, chain) => sum + countHeights(chain.ranges), 0)
+  const ends = (chain: ChainRecord) =>
+    heightsOf(chain.ranges, { ...page, after: null, before: null }).map(height => ({
+      chain: chain.slug,
+      height,
+    }))
+  const isWithin = (page.backwards ? page.before : page.after) !== null
+  const candidates = isWithin ? [] : await load.block.loadMany(stored.flatMap(ends))
+  const times = candidates.filter(block => block !== null).map(block => throwing(block).time)
+  times.sort((a, b) => (page.backwards ? a - b : b - a))
   const blocks =
-    stored.length === 0 || page.limit === 0
+    page.limit === 0 || (!isWithin && times.length === 0)
       ? []
       : await readBlocksByTime(
           read,
           stored.map(chain => chain.slug),
-          stored.map(chain => tipOf(chain)!),
           page,
+          times[Math.min(page.limit, times.length - 1)] ?? null,
         )
   return connectionOf(
     page,
     blocks,
     block => [block.time, block.chain, block.height],
-    () => stored.reduce((sum, chain) => sum + countHeights(chain.ranges), 0),
+    () => total,
   )
 }
 
@@ -73,12 +86,8 @@ export const blockResolvers = {
     },
     confirmations: async (block: BlockRecord, _: unknown, { load }: ApiContext) =>
       block.orphanedIn === null ? countFrom((await load.chain(block.chain)).ranges, block.height) : 0,
-    unproven: async (block: BlockRecord, _: unknown, context: ApiContext) => {
-      const detail = await detailOf(block, context)
-      if (detail === null) return []
-      const { family } = await context.load.chain(block.chain)
-      return context.families.get(family)?.unproven(context.read, block, detail) ?? []
-    },
+    unproven: (block: BlockRecord, _: unknown, { load }: ApiContext) =>
+      block.orphanedIn === null ? load.unproven.load(block) : [],
     previous: (block: BlockRecord, _: unknown, context: ApiContext) => neighbour(block, 'previous', context),
     next: (block: BlockRecord, _: unknown, context: ApiContext) => neighbour(block, 'next', context),
     replacedBy: (block: BlockRecord, _: unknown, { load }: ApiContext) =>

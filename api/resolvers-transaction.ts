@@ -4,7 +4,7 @@ import type { ApiContext } from './context.ts'
 import type { Row } from './lists.ts'
 import { formatNodeId } from './node-id.ts'
 import { readOrphansByHash } from './queries-block.ts'
-import { type Movement, type Parties, readMovements, type TransactionRecord } from './queries-transaction.ts'
+import type { Movement, Parties, TransactionRecord } from './queries-transaction.ts'
 import { formatTime } from './scalars.ts'
 
 export interface EffectNode {
@@ -125,8 +125,8 @@ export const transactionResolvers = {
     receiverCount: async (parent: TransactionRecord, _: unknown, context: ApiContext) =>
       (await partiesOf(parent, context)).receiverCount,
     amount: (parent: TransactionRecord, _: unknown, context: ApiContext) => amountOf(parent, context),
-    movements: async (parent: TransactionRecord, args: PageArgs, { read }: ApiContext) =>
-      connectionOfAll(args, parent.orphanedIn === null ? await readMovements(read, parent) : []),
+    movements: async (parent: TransactionRecord, args: PageArgs, { load }: ApiContext) =>
+      connectionOfAll(args, parent.orphanedIn === null ? await load.movements.load(parent) : []),
     effects: (parent: TransactionRecord, args: PageArgs, { load }: ApiContext) =>
       parent.orphanedIn === null
         ? load.list('effects', placeOf(parent), args, effectNode, node => [node.index])

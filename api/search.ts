@@ -29,17 +29,20 @@ const LEAST_DIGITS = 8
 const HASH_DIGITS = 64
 const NUMBER = /^\d{1,3}(?:[,. \u00a0\u202f'’_]\d{3})+$|^\d+$/
 const HEX_DIGITS = /^(?:0x)?([0-9a-f]+)$/i
+const HEX_ADDRESS = /^0x[0-9a-f]{40}$/i
 /** What any chain's address may be made of. */
 const ADDRESS = /^(?:[a-z0-9]{20,100}|script:[0-9a-f]{64}|[a-z0-9]+:[a-z0-9]{20,100})$/i
 
 function parseQuery(text: string): Readings {
   const number = NUMBER.test(text) ? Number(text.replace(/\D/g, '')) : Number.NaN
   const digits = HEX_DIGITS.exec(text)?.[1]?.toLowerCase() ?? ''
-  const isHash = digits.length >= LEAST_DIGITS && digits.length <= HASH_DIGITS
+  const isAddress = HEX_ADDRESS.test(text)
+  const isHash = digits.length >= LEAST_DIGITS && digits.length <= HASH_DIGITS && !isAddress
+  const isWhole = digits.length === HASH_DIGITS
   return {
     height: Number.isSafeInteger(number) ? number : null,
-    hash: isHash ? { digits, whole: digits.length === HASH_DIGITS } : null,
-    address: ADDRESS.test(text) ? canonicalAddress(text) : null,
+    hash: isHash ? { digits, whole: isWhole } : null,
+    address: ADDRESS.test(text) && !isWhole ? canonicalAddress(text) : null,
     name: text.toLowerCase(),
   }
 }
