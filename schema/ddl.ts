@@ -37,6 +37,9 @@ export function createTableSql(table: Table): string {
       `  INDEX \`by_${name}\` ${shownExpression(name, column)} TYPE bloom_filter(0.01) GRANULARITY 1`,
     )
   }
+  for (const name of table.growing ?? []) {
+    lines.push(`  INDEX \`by_${name}\` \`${name}\` TYPE minmax GRANULARITY 1`)
+  }
   return [
     `CREATE TABLE ${BASE_DATABASE}.${table.name}`,
     '(',

@@ -39,6 +39,8 @@ export interface Table<C extends Columns = Columns> {
   orderBy: readonly string[]
   /** Rows per mark; small for point look-ups. */
   granularity?: number
+  /** Columns that grow with the height: questions about a stretch of them skip the rest of the table. */
+  growing?: readonly string[]
 }
 
 /** A row object: the table's own columns. */
@@ -470,18 +472,21 @@ export const blockTables = {
     granularity: 1024,
   } satisfies Table,
 
-  blocks: commonTable(
-    'blocks',
-    {
-      parent_hash: anyHash,
-      transaction_count: uint32,
-      /** Bytes of the block as the chain counts them; null where that is not known. */
-      size: nullable(uint32),
-      /** What was proven: integrity first, then anchor. */
-      proofs: array(name),
-    },
-    [],
-  ),
+  blocks: {
+    ...commonTable(
+      'blocks',
+      {
+        parent_hash: anyHash,
+        transaction_count: uint32,
+        /** Bytes of the block as the chain counts them; null where that is not known. */
+        size: nullable(uint32),
+        /** What was proven: integrity first, then anchor. */
+        proofs: array(name),
+      },
+      [],
+    ),
+    growing: ['time'],
+  },
 }
 
 export type BlockTables = typeof blockTables

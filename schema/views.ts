@@ -35,7 +35,7 @@ const IS_PUBLISHED = `bitAnd(roundDown(
   arrayConcat([toUInt64(0)], arrayMap(bound -> toUInt64(bound), published.2))), 1) = 1`
 
 /** Heights of the batch that each chain is writing: batches are dense, so it is the one after the last committed. */
-const OPEN_HEIGHTS = `SELECT chain, arrayJoin(arrayConcat(blocks.height, cancels.height)) AS height
+export const OPEN_HEIGHTS = `SELECT chain, arrayJoin(arrayConcat(blocks.height, cancels.height)) AS height
     FROM ${BASE_DATABASE}.journal
     WHERE (chain, partition, batch) IN
       (SELECT chain, partition, committed + 1 FROM ${BASE_DATABASE}.checkpoints FINAL)`
@@ -127,7 +127,8 @@ const chains: View = {
   name: 'chains',
   select: `SELECT chains.chain AS chain, caip2, name, family, ledger, genesis_hash, native_symbol, native_name,
   native_decimals, tips.height AS height, tips.time AS time, tips.ranges AS ranges, tips.complete AS complete,
-  chains.partial_effects AS partial_effects, finality.safe AS safe_height, finality.final AS final_height
+  chains.partial_effects AS partial_effects, chains.finality_safe AS finality_safe, chains.finality_final AS finality_final,
+  finality.safe AS safe_height, finality.final AS final_height
 FROM (SELECT * FROM ${BASE_DATABASE}.chains FINAL) AS chains
 LEFT JOIN ${BASE_DATABASE}.tips AS tips ON chains.chain = tips.chain
 LEFT JOIN (

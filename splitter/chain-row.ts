@@ -1,5 +1,5 @@
 import type { ChainDefinition } from '../schema/chain.ts'
-import { type Columns, name, text, uint8, uint64 } from '../schema/columns.ts'
+import { type Columns, name, text, uint8, uint32, uint64 } from '../schema/columns.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
 import type { Sql } from '../schema/ports.ts'
 import { hashForm } from '../schema/tables.ts'
@@ -17,12 +17,16 @@ const columns: Columns = {
   native_name: text,
   native_decimals: uint8,
   partial_effects: text,
+  finality_safe: uint32,
+  finality_final: uint32,
   // DateTime64(3): milliseconds.
   changed_at: uint64,
 }
 
-/** What the store holds about a chain. */
+/** What the store holds about a chain: of a rule by tags, what stands in for them where no node is asked. */
 export function chainValues(definition: ChainDefinition): Record<string, string | number> {
+  const { finality } = definition
+  const confirmations = finality.kind === 'tags' ? finality.fallback : finality
   return {
     chain: definition.slug,
     caip2: definition.caip2,
@@ -35,6 +39,8 @@ export function chainValues(definition: ChainDefinition): Record<string, string 
     native_name: definition.native.name,
     native_decimals: definition.native.decimals,
     partial_effects: definition.partialEffects,
+    finality_safe: confirmations.safe,
+    finality_final: confirmations.final,
   }
 }
 

@@ -178,7 +178,8 @@ describe('architecture', () => {
   })
 
   test('files stay readable', () => {
-    const long = all.filter(({ text }) => text.split('\n').length > 600).map(source => source.path)
+    const written = all.filter(({ path }) => !path.endsWith('.gen.ts'))
+    const long = written.filter(({ text }) => text.split('\n').length > 600).map(source => source.path)
     expect(long).toEqual([])
     for (const { path } of all) {
       expect(path).toMatch(/^[a-z0-9-]+(?:\/[a-z0-9-]+)*(?:\/[a-z0-9-]+(?:\.[a-z]+)*)$/)

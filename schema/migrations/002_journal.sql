@@ -13,6 +13,9 @@ CREATE TABLE wanlian.chains
   `native_decimals` UInt8,
   -- Why sums of effects cannot be balances; empty when they can.
   `partial_effects` String,
+  -- Confirmations after which a block counts as safe, and as final.
+  `finality_safe` UInt32,
+  `finality_final` UInt32,
   `changed_at` DateTime64(3, 'UTC')
 )
 ENGINE = ReplacingMergeTree(changed_at)
@@ -189,4 +192,7 @@ SETTINGS non_replicated_deduplication_window = 100000;
 
 CREATE MATERIALIZED VIEW wanlian.chain_sums_feed TO wanlian.chain_sums
 AS SELECT chain, sum(toInt64(row_sign)) AS transactions, sum(if(effects_complete = 0, toInt64(row_sign), 0)) AS incomplete_transactions
-FROM wanlian.transactions GROUP BY chain
+FROM wanlian.transactions GROUP BY chain;
+
+-- Blocks of all chains by time: a stretch of time is found without reading the rest.
+ALTER TABLE wanlian.blocks ADD INDEX IF NOT EXISTS by_time `time` TYPE minmax GRANULARITY 1
