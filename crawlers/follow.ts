@@ -1,6 +1,7 @@
 import type { OutputLookup, Verified } from '../schema/chain.ts'
 import { AppError, describeError, EndpointError, ProofError } from '../schema/errors.ts'
 import { type BlockEvent, HISTORY_PARTITION, TIP_PARTITION } from '../schema/events.ts'
+import { pausable, pause } from '../schema/pause.ts'
 import type { BlockLog, Logger } from '../schema/ports.ts'
 import { countHeights, mergeRanges, type Ranges, subtractRanges } from '../schema/ranges.ts'
 import type { FollowState, FollowStatus } from '../schema/status.ts'
@@ -66,6 +67,8 @@ const APPEND_BYTES = 4 * 1024 * 1024
 /** Heights below the tip that are filled in before a look at the head. */
 const NEAR_BLOCKS = 25
 const LONGEST_PAUSE_MS = 30_000
+/** How often history is looked through for gaps once it is complete. */
+const GAP_LOOK_MS = 60_000
 
 /** A branch that leaves the chain deeper than anybody may follow without being told to. */
 class DeepReorgError extends AppError {
@@ -120,7 +123,7 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
 
   /** Trouble is told and tried again, for as long as it takes. */
   async function untilItWorks<Value>(part: Part, step: () => Promise<Value>): Promise<Value | undefined> {
-    for (let pause = settings.pollMs; !signal.aborted; pause = Math.min(LONGEST_PAUSE_MS, pause * 2)) {
+    for (let wait = settings.pollMs; !signal.aborted; wait = Math.min(LONGEST_PAUSE_MS, wait * 2)) {
       const startedAt = Date.now()
       try {
         const value = await step()
@@ -128,11 +131,11 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
         return value
       } catch (error) {
         if (signal.aborted) return undefined
-        if (Date.now() - startedAt > LONGEST_PAUSE_MS) pause = settings.pollMs
+        if (Date.now() - startedAt > LONGEST_PAUSE_MS) wait = settings.pollMs
         status.problem[part] = describeError(error)
         if (error instanceof DeepReorgError) status.state = 'stopped'
         logger.warn({ chain: slug, err: error }, 'following goes on soon')
-        await sleep(pause, signal)
+        await pause(wait, signal)
       }
     }
     return undefined
@@ -404,10 +407,9 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
       status.history = countHeights(missingNow)
       if (status.history === 0) {
         status.problem.history = null
-        await new Promise<void>(resolve => {
-          wakeHistory = resolve
-          signal.addEventListener('abort', () => resolve(), { once: true })
-        })
+        const wait = pausable(GAP_LOOK_MS, signal)
+        wakeHistory = wait.end
+        await wait.done
         continue
       }
       const failed: FailedFetch[] = []
@@ -440,14 +442,9 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
   }
 
   async function nextLook(): Promise<void> {
-    await new Promise<void>(resolve => {
-      const timer = setTimeout(resolve, settings.pollMs)
-      wakeTip = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-      signal.addEventListener('abort', wakeTip, { once: true })
-    })
+    const look = pausable(settings.pollMs, signal)
+    wakeTip = look.end
+    await look.done
   }
 
   return {
@@ -482,15 +479,4 @@ function* chunksOf(ranges: Ranges, size: number): Generator<number[]> {
       yield Array.from({ length: Math.min(size, to - first + 1) }, (_, at) => first + at)
     }
   }
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    const timer = setTimeout(resolve, ms)
-    const finish = () => {
-      clearTimeout(timer)
-      resolve()
-    }
-    signal.addEventListener('abort', finish, { once: true })
-  })
 }

@@ -8,7 +8,7 @@ import { runIndex } from './commands/index.ts'
 import { runMigrate } from './commands/migrate.ts'
 import { runRecord } from './commands/record.ts'
 import { runSql } from './commands/sql.ts'
-import { runUp } from './commands/up.ts'
+import { runDemo, runUp } from './commands/up.ts'
 import { readConfig } from './config.ts'
 
 interface GlobalOptions {
@@ -63,6 +63,10 @@ function buildProgram(run: Run): Command {
   const node = () =>
     new Option('--node <endpoint>', 'http(s)://…, ws(s)://… or file:DIR; may repeat').argParser(repeated)
   const height = (name: string, text: string) => new Option(`--${name} <height>`, text).argParser(parseHeight)
+  const sitePort = () => new Option('--port <port>', 'of site and API (default 8080)').argParser(parsePort)
+  const clickhousePort = () =>
+    new Option('--clickhouse-port <port>', 'of the ClickHouse interface (default 8123)').argParser(parsePort)
+  const host = () => new Option('--host <address>', 'address to listen on (default 127.0.0.1)')
   const command = (usage: string, text: string) =>
     program.command(usage).description(text).addOption(data()).addOption(file()).exitOverride()
 
@@ -73,14 +77,23 @@ function buildProgram(run: Run): Command {
         'http(s)://…, ws(s)://… or file:DIR; may repeat; replaces the configured chains',
       ).argParser(repeated),
     )
-    .addOption(new Option('--port <port>', 'of API and site (default 8080)').argParser(parsePort))
-    .addOption(
-      new Option('--clickhouse-port <port>', 'of the ClickHouse interface (default 8123)').argParser(
-        parsePort,
-      ),
-    )
-    .option('--host <address>', 'address to listen on (default 127.0.0.1)')
+    .addOption(sitePort())
+    .addOption(clickhousePort())
+    .addOption(host())
     .action(options => run(runUp)(options, options))
+
+  command('demo', 'up on two development chains of this machine that need no network')
+    .addOption(sitePort())
+    .addOption(clickhousePort())
+    .addOption(host())
+    .option('--seed <text>', 'what happens on the chains')
+    .addOption(
+      new Option('--interval <seconds>', 'between two blocks of a chain (default 4)').argParser(parseSeconds),
+    )
+    .action(options => {
+      const data = options.data ?? (process.env.WANLIAN_DATA || './data/demo')
+      return run(runDemo)({ ...options, data }, options)
+    })
 
   command('index <chain>', 'fetch, verify, split and store blocks, then exit')
     .addOption(node())
@@ -133,6 +146,12 @@ function parsePort(text: string): number {
   if (!/^\d+$/.test(text) || port > 65_535)
     throw new InvalidArgumentError('expected a port, 0 for any free one')
   return port
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text)
+  if (!(seconds >= 0.1 && seconds <= 3600)) throw new InvalidArgumentError('expected seconds, 0.1 to 3600')
+  return seconds
 }
 
 function parseHeight(text: string): number {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Logger } from 'pino'
 import { type Follower, type StoredBlocks, startFollow } from '../crawlers/follow.ts'
 import { type Nodes, openNodes } from '../crawlers/nodes.ts'
@@ -43,6 +44,8 @@ export async function startPipeline(deps: PipelineDeps): Promise<Pipeline> {
   const { chains, sql, log, logger } = deps
   const crawling = new AbortController()
   const splitting = new AbortController()
+  // Every chain waits on them in a few places at once.
+  setMaxListeners(0, crawling.signal, splitting.signal)
   const opened = await openAll(chains)
   for (const { chain } of chains) await registerChain(sql, chain.definition)
 

@@ -10,6 +10,7 @@ import {
   ProofError,
 } from '../schema/errors.ts'
 import { type BlockEvent, blockEvents, decodeEvent, SPLITTER_GROUP } from '../schema/events.ts'
+import { pausable, pause } from '../schema/pause.ts'
 import type { BlockLog, Logger, LogMessage, Sql } from '../schema/ports.ts'
 import { openAnnouncer, readLogPlace } from './announce.ts'
 import { setAside } from './dead-letters.ts'
@@ -37,6 +38,8 @@ export interface Splitter {
 
 const READ = { maxMessages: 250, maxBytes: 16 * 1024 * 1024 }
 const LONGEST_PAUSE_MS = 15_000
+/** How often it is looked whether what came late completes what is stored. */
+const SETTLE_MS = 10_000
 
 const finalityColumns: Columns = { chain: name, safe: count, final: count, version: uint64 }
 
@@ -48,19 +51,19 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
   let problem: string | null = null
 
   async function run(): Promise<void> {
-    let pause = 250
+    let wait = 250
     while (!signal.aborted) {
       try {
         await consume(() => {
           problem = null
-          pause = 250
+          wait = 250
         })
       } catch (error) {
         problem = describeError(error)
         if (signal.aborted) return
         logger.error({ chain: slug, partition, err: error }, 'the splitter stopped, it goes on soon')
-        await sleep(pause, signal)
-        pause = Math.min(LONGEST_PAUSE_MS, pause * 2)
+        await pause(wait, signal)
+        wait = Math.min(LONGEST_PAUSE_MS, wait * 2)
       }
     }
   }
@@ -97,10 +100,11 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
   /** @returns whether there is news in this partition, and not only time that went by. */
   async function waitFor(next: bigint): Promise<boolean> {
     const waiting = new AbortController()
-    const timer = setTimeout(() => waiting.abort(), 10_000)
-    await log.wait(place, next, AbortSignal.any([signal, waiting.signal]))
-    clearTimeout(timer)
-    return !waiting.signal.aborted
+    const limit = pausable(SETTLE_MS, signal)
+    void limit.done.then(() => waiting.abort())
+    await log.wait(place, next, waiting.signal)
+    limit.end()
+    return (await log.end(place)) > next
   }
 
   async function readFrom(next: bigint): Promise<LogMessage[]> {
@@ -201,14 +205,4 @@ function findBlock(messages: readonly LogMessage[], height: number): LogMessage 
 
 function later(a: bigint, b: bigint): bigint {
   return a > b ? a : b
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
 }

@@ -2,10 +2,8 @@ import { join } from 'node:path'
 import { ConfigError } from '../../schema/errors.ts'
 import { type CommandContext, EXIT } from '../command.ts'
 import { type ChainSettings, type Config, findChain } from '../config.ts'
-import { lockDirectory } from '../lock.ts'
-import { openEmbeddedLog } from '../log-embedded.ts'
-import { startPipeline } from '../pipeline.ts'
-import { withStore } from '../sql-session.ts'
+import { startDemoChains } from '../dev/demo-chains.ts'
+import { type Addresses, runEverything } from '../up.ts'
 
 export interface UpOptions {
   /** `<chain>=<endpoint>`; they replace the configured chains. */
@@ -17,43 +15,54 @@ export interface UpOptions {
 
 /** Every role in one process, until it is told to stop. */
 export async function runUp(context: CommandContext, options: UpOptions): Promise<number> {
-  const chains = chosenChains(context.config, options.node)
-  const stop = stopSignal()
-  await serve(context, { ...context.config, ...definedOf(options) }, chains, stop)
+  const config = withOptions(context.config, options)
+  const chains = chosenChains(config, options.node)
+  await runEverything({ ...context, config }, chains, tell(context), stopSignal())
   return EXIT.done
 }
 
-async function serve(
+/** The same on development chains of this machine, which need no network. */
+export async function runDemo(
   context: CommandContext,
-  config: Config,
-  chains: readonly ChainSettings[],
-  stop: Promise<void>,
-): Promise<void> {
-  const { logger } = context
-  const { dataDirectory } = config
-  await withStore({ dataDirectory, logger }, async ({ sql }) => {
-    const lock = await lockDirectory(dataDirectory)
-    try {
-      const log = await openEmbeddedLog({ directory: join(dataDirectory, 'log') })
-      const pipeline = await startPipeline({ chains, sql, log, logger })
-      context.stdout.write(
-        `${JSON.stringify({ chains: chains.map(({ chain }) => chain.definition.slug) })}\n`,
-      )
-      await stop
-      logger.info({}, 'stopping')
-      await pipeline.stop()
-      await log.close()
-    } finally {
-      await lock.release()
-    }
+  options: Omit<UpOptions, 'node'> & { seed?: string; interval?: number },
+): Promise<number> {
+  const config = withOptions(context.config, options)
+  const stop = stopSignal()
+  const demo = await startDemoChains({
+    directory: join(config.dataDirectory, 'demo'),
+    logger: context.logger,
+    ...(options.seed !== undefined && { seed: options.seed }),
+    ...(options.interval !== undefined && { intervalMs: options.interval * 1000 }),
   })
+  try {
+    const nodes = [...demo.endpoints].flatMap(([slug, urls]) => urls.map(url => `${slug}=${url}`))
+    const chains = chosenChains(config, nodes).map(settings => ({ ...settings, pollMs: 1_000 }))
+    await runEverything({ ...context, config }, chains, tell(context), stop)
+  } finally {
+    await demo.close()
+  }
+  return EXIT.done
 }
 
-function definedOf({ port, clickhousePort, host }: UpOptions): Partial<Config> {
+function withOptions(config: Config, { port, clickhousePort, host }: UpOptions): Config {
   return {
+    ...config,
     ...(port !== undefined && { port }),
     ...(clickhousePort !== undefined && { clickhousePort }),
     ...(host !== undefined && { host }),
+  }
+}
+
+/** One JSON line for programs; a few words for people. */
+function tell({ stdout, terminal }: CommandContext): (addresses: Addresses) => void {
+  return addresses => {
+    stdout.write(`${JSON.stringify(addresses)}\n`)
+    if (!terminal.isTTY) return
+    const { site, graphql, clickhouse } = addresses
+    terminal.write(
+      `\n  Site     ${site}\n  GraphQL  ${graphql}\n  SQL      ${clickhouse}   (ClickHouse HTTP)\n`,
+    )
+    terminal.write('\n  Ctrl-C stops in order.\n\n')
   }
 }
 
@@ -61,9 +70,8 @@ function definedOf({ port, clickhousePort, host }: UpOptions): Partial<Config> {
 export function chosenChains(config: Config, nodes: readonly string[] | undefined): ChainSettings[] {
   if (!nodes) {
     const configured = [...config.chains.values()].filter(settings => settings.endpoints.length > 0)
-    if (configured.length === 0)
-      throw new ConfigError('no chain has an endpoint: give --node <chain>=<endpoint>')
-    return configured
+    if (configured.length > 0) return configured
+    throw new ConfigError('no chain has an endpoint: give --node <chain>=<endpoint>')
   }
   const byChain = new Map<string, string[]>()
   for (const node of nodes) {
