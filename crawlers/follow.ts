@@ -101,6 +101,7 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
   /** Deep history that is to be complete: above it the tip's own partition is responsible. */
   let deep: Ranges = []
   let near: Ranges = []
+  let isRecording = false
   let refused: string | null = null
   let wakeHistory = () => {}
   let wakeTip = () => {}
@@ -198,6 +199,7 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
   // Recordings: what is listed, and nothing more.
 
   async function followRecording(recorded: readonly number[]): Promise<void> {
+    isRecording = true
     await historyLog.drained()
     const ranges = await stored.ranges()
     const asRanges = mergeRanges(recorded.map(height => [height, height] as const))
@@ -437,6 +439,7 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
   }
 
   function missing(): number {
+    if (isRecording) return status.history
     const tip = window.tip()?.height ?? -1
     return status.history + countHeights(near) + Math.max(0, (status.head ?? tip) - tip)
   }

@@ -11,6 +11,8 @@ export interface Finished {
 
 export interface Running {
   pid: number
+  /** First line on stdout; fails when the program ends before it. */
+  firstLine: Promise<string>
   finished: Promise<Finished>
 }
 
@@ -26,10 +28,19 @@ export function startCli(args: readonly string[], environment: Record<string, st
       output[name] += chunk.toString()
     })
   }
-  return {
-    pid: child.pid ?? 0,
-    finished: new Promise(resolve => child.once('close', code => resolve({ code, ...output }))),
-  }
+  const finished = new Promise<Finished>(resolve => child.once('close', code => resolve({ code, ...output })))
+  const firstLine = new Promise<string>((resolve, reject) => {
+    child.stdout.on('data', () => {
+      const end = output.stdout.indexOf('\n')
+      if (end >= 0) resolve(output.stdout.slice(0, end))
+    })
+    void finished.then(({ code, stderr }) =>
+      reject(new Error(`ended with ${code} before it was ready: ${stderr.slice(-2_000)}`)),
+    )
+  })
+  // Whoever asks for it gets the error; until then it is nobody's.
+  firstLine.catch(() => {})
+  return { pid: child.pid ?? 0, firstLine, finished }
 }
 
 export function runCli(args: readonly string[], environment: Record<string, string> = {}): Promise<Finished> {

@@ -1,0 +1,244 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createClient } from '@clickhouse/client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createRegtestChain, type RegtestChain } from '../deploy/dev/bitcoin-regtest.ts'
+import { type RegtestNode, startRegtestNode } from '../deploy/dev/regtest-node.ts'
+import { isAlive } from '../deploy/pid.ts'
+import type { Addresses } from '../deploy/up.ts'
+import { type Running, runCli, startCli, summaryOf } from './cli.ts'
+import { dumpViews, withDirectory } from './harness.ts'
+import { describeRecorded, recordings } from './recordings.ts'
+
+const ANY_PORT = ['--port', '0', '--clickhouse-port', '0']
+
+let directory: string
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'wanlian-up-'))
+})
+afterAll(() => rm(directory, { recursive: true, force: true }))
+
+interface Up extends Running {
+  addresses: Addresses
+}
+
+async function startUp(data: string, nodes: readonly string[]): Promise<Up> {
+  const asked = nodes.flatMap(node => ['--node', node])
+  const running = startCli(['up', '--data', data, ...ANY_PORT, ...asked], { WANLIAN_LOG: 'warn' })
+  return { ...running, addresses: JSON.parse(await running.firstLine) as Addresses }
+}
+
+async function ask<Data>(up: Up, query: string, variables: object = {}): Promise<Data> {
+  const answer = await fetch(up.addresses.graphql, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query, variables }),
+  })
+  const { data, errors } = (await answer.json()) as { data: Data; errors?: unknown }
+  expect(errors).toBeUndefined()
+  return data
+}
+
+async function until(what: string, done: () => Promise<boolean>, seconds = 120): Promise<void> {
+  const deadline = Date.now() + seconds * 1000
+  while (!(await done())) {
+    if (Date.now() > deadline) throw new Error(`waited in vain for: ${what}`)
+    await new Promise(resolve => setTimeout(resolve, 100))
+  }
+}
+
+async function storePid(data: string): Promise<number> {
+  return (JSON.parse(await readFile(join(data, 'store.json'), 'utf8')) as { pid: number }).pid
+}
+
+describeRecorded('recordings of five chains', () => {
+  const chains = ['bitcoin', 'dogecoin', 'ethereum', 'ethereum-classic', 'litecoin']
+  let up: Up
+  let data: string
+  beforeAll(async () => {
+    data = join(directory, 'recorded')
+    up = await startUp(
+      data,
+      chains.map(chain => `${chain}=file:${recordings}/${chain}`),
+    )
+  })
+
+  test('are followed to the end of their listings, every block proven', async () => {
+    interface Followed {
+      chains: {
+        slug: string
+        blockCount: number
+        transactionCount: number
+        following: { state: string; problem: string | null; missing: number }
+      }[]
+    }
+    const query = `{ chains { slug blockCount transactionCount following { state problem missing } } }`
+    await until('the end of every recording', async () => {
+      const { chains } = await ask<Followed>(up, query)
+      return chains.length === 5 && chains.every(({ following }) => following.state === 'ENDED')
+    })
+    const { chains: followed } = await ask<Followed>(up, query)
+    expect(
+      Object.fromEntries(
+        followed.map(({ slug, blockCount, transactionCount }) => [slug, [blockCount, transactionCount]]),
+      ),
+    ).toMatchObject({
+      bitcoin: [307, 5362],
+      dogecoin: [3, expect.any(Number)],
+      ethereum: [32, expect.any(Number)],
+      'ethereum-classic': [4, expect.any(Number)],
+      litecoin: [172, expect.any(Number)],
+    })
+    expect(followed.map(({ following }) => [following.problem, following.missing])).toEqual(
+      chains.map(() => [null, 0]),
+    )
+    const report = summaryOf<{ differences: unknown[]; proven: number }>(
+      await runCli(['check', 'ethereum', '--data', data]),
+    )
+    expect(report.differences).toEqual([])
+  })
+
+  test('pages, probes and the ClickHouse interface answer', async () => {
+    const page = await fetch(`${up.addresses.site}/bitcoin/block/170`)
+    expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('12 January 2009')])
+    for (const path of ['/health', '/ready', '/metrics', '/status']) {
+      expect([path, (await fetch(`${up.addresses.site}${path}`)).status]).toEqual([path, 200])
+    }
+    const client = createClient({ url: up.addresses.clickhouse })
+    const answer = await client.query({
+      query: `SELECT transaction_count FROM blocks WHERE chain = 'ethereum' AND height = {height:UInt64}`,
+      query_params: { height: 15_753_009 },
+      format: 'JSONEachRow',
+    })
+    expect(await answer.json()).toEqual([{ transaction_count: 210 }])
+    await client.close()
+  })
+
+  test('a second one in the same directory is refused, and a taken port', async () => {
+    const second = await runCli([
+      'up',
+      '--data',
+      data,
+      ...ANY_PORT,
+      '--node',
+      `bitcoin=file:${recordings}/bitcoin`,
+    ])
+    expect([second.code, second.stderr]).toEqual([1, expect.stringContaining('is in use by process')])
+    const port = new URL(up.addresses.site).port
+    const elsewhere = await runCli([
+      'up',
+      ...['--data', join(directory, 'elsewhere'), '--port', port, '--clickhouse-port', '0'],
+      ...['--node', `bitcoin=file:${recordings}/bitcoin`],
+    ])
+    expect([elsewhere.code, elsewhere.stderr]).toEqual([
+      1,
+      expect.stringContaining('choose another with --port'),
+    ])
+  })
+
+  test('Ctrl-C stops in order and leaves nothing running', async () => {
+    const store = await storePid(data)
+    process.kill(up.pid, 'SIGINT')
+    const { code, stderr } = await up.finished
+    expect([code, stderr.match(/"level":[56]0/g)]).toEqual([0, null])
+    expect(isAlive(store)).toBe(false)
+  })
+})
+
+describe('kill -9, with blocks and reorgs going on', () => {
+  const slug = 'bitcoin-regtest'
+  let chain: RegtestChain
+  let node: RegtestNode
+  beforeAll(async () => {
+    chain = createRegtestChain({ seed: 'kill up' })
+    for (let height = 1; height <= 110; height++) chain.mineVaried()
+    node = await startRegtestNode(chain)
+  })
+  afterAll(() => node.close())
+
+  /** Random points, the same in every run unless WANLIAN_SEED says otherwise. */
+  let state = Number(process.env.WANLIAN_SEED ?? 4)
+  function random(): number {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+
+  async function stored(
+    up: Up,
+  ): Promise<{ tip: { height: number; hash: string } | null; blockCount: number }> {
+    const { chain } = await ask<{
+      chain: { tip: { height: number; hash: string } | null; blockCount: number }
+    }>(up, '{ chain(slug: "bitcoin-regtest") { tip { height hash } blockCount } }')
+    return chain
+  }
+
+  test('of the parent, of the store, in the middle of reorgs: it goes on where it was, nothing twice, nothing left', async () => {
+    const data = join(directory, 'killed')
+    for (let round = 0; round < 6; round++) {
+      const up = await startUp(data, [`${slug}=${node.url}`])
+      const before = await storePid(data)
+      // A part of the history the first time, the tip afterwards.
+      await until('some blocks', async () => (await stored(up)).blockCount > 20 + 10 * round)
+      chain.mineVaried()
+      if (round > 0) chain.reorg(1 + (round % 3))
+      await new Promise(resolve => setTimeout(resolve, 1_500 * random()))
+      if (round % 2 === 0) {
+        process.kill(up.pid, 'SIGKILL')
+        await up.finished
+        await until('no store left', async () => !isAlive(before), 20)
+      } else {
+        // The supervisor brings it back; the work goes on.
+        process.kill(before, 'SIGKILL')
+        await until('another store', async () => (await storePid(data)) !== before, 20)
+        chain.reorg(2)
+        await until('the tip', async () => (await stored(up)).tip?.hash === chain.head.hash)
+        process.kill(up.pid, 'SIGKILL')
+        await up.finished
+      }
+    }
+    const up = await startUp(data, [`${slug}=${node.url}`])
+    await until('the whole chain', async () => {
+      const { tip, blockCount } = await stored(up)
+      return tip?.hash === chain.head.hash && blockCount === chain.head.height + 1
+    }).catch(async error => {
+      const state = await ask(
+        up,
+        '{ chain(slug: "bitcoin-regtest") { tip { height hash } head blockCount ranges { from to } following { state problem missing nodes { lastError reachable } } } }',
+      )
+      throw new Error(`${error}: ${JSON.stringify(state)} node ${chain.head.height} ${chain.head.hash}`)
+    })
+    await until('every link proven', async () => {
+      const text = await fetch(
+        `${up.addresses.clickhouse}/?query=${encodeURIComponent("SELECT countIf(NOT has(proofs, 'parent')) FROM blocks")}`,
+      )
+      return (await text.text()).trim() === '1'
+    })
+    process.kill(up.pid, 'SIGTERM')
+    expect((await up.finished).code).toBe(0)
+
+    const check = summaryOf<{ differences: unknown[] }>(await runCli(['check', slug, '--data', data]))
+    expect(check.differences).toEqual([])
+    const undisturbed = join(directory, 'undisturbed')
+    await runCli([
+      ...['index', slug, '--node', node.url, '--data', undisturbed],
+      ...['--from', '0', '--to', String(chain.head.height)],
+    ])
+    const [got, expected] = await Promise.all(
+      [data, undisturbed].map(place => withDirectory(place, sql => dumpViews(sql, slug))),
+    )
+    // How a spent output came to be known depends on when.
+    for (const view of ['raw_blocks', 'utxo_inputs', 'chains']) {
+      delete got![view]
+      delete expected![view]
+    }
+    expect(got).toEqual(expected)
+    const twice = await withDirectory(data, sql =>
+      sql.rows(
+        `SELECT height, sum(row_sign) AS live FROM wanlian.blocks WHERE chain = {slug:String} GROUP BY height HAVING live != 1`,
+        { slug },
+      ),
+    )
+    expect(twice).toEqual([])
+  }, 400_000)
+})
