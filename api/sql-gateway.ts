@@ -33,6 +33,9 @@ export interface SqlGatewayLimits {
   /** Statements of one caller that wait for their turn, and for how long. */
   waitingOfCaller: number
   waitMs: number
+  /** What one caller may use in a minute: statements, and the time they run added up. */
+  statementsPerMinute: number
+  busyMsPerMinute: number
   /** How long a statement waits for a store that restarts. */
   restartMs: number
 }
@@ -49,6 +52,8 @@ export const GATEWAY_LIMITS: SqlGatewayLimits = {
   statementsOfCaller: 6,
   waitingOfCaller: 64,
   waitMs: 20_000,
+  statementsPerMinute: 600,
+  busyMsPerMinute: 120_000,
   restartMs: 10_000,
 }
 
@@ -110,6 +115,8 @@ export function createSqlGateway(deps: SqlGatewayDeps): SqlGateway {
       runningOfCaller: limits.statementsOfCaller,
       waitingOfCaller: limits.waitingOfCaller,
       waitMs: limits.waitMs,
+      statementsPerMinute: limits.statementsPerMinute,
+      busyMsPerMinute: limits.busyMsPerMinute,
     }),
   }
   const server = openServer(context)

@@ -80,6 +80,15 @@ export const NOT_READING: readonly string[] = [
   'COMMIT',
 ]
 
+/** Of these, what the store itself takes without its having an effect. */
+export const WITHOUT_EFFECT: readonly string[] = [
+  'SYSTEM STOP MERGES',
+  'SET max_execution_time = 1',
+  "SET profile = 'default'",
+  'SET ROLE default',
+  'USE system',
+]
+
 /** Statements that read what is not theirs, by the code of the store's refusal. */
 export const REFUSED_BY_THE_STORE: Readonly<Record<number, readonly string[]>> = {
   497: [

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
-import { type ClickHouseClient, createClient } from '@clickhouse/client'
+import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createSqlGateway } from '../api/sql-gateway.ts'
+import { createSqlGateway, type SqlGatewayLimits } from '../api/sql-gateway.ts'
 import { ask, openTestGateway, type TestGateway } from './gateway.ts'
 
 /** The gateway as its callers know it: the unmodified client, curl, large answers, and a store that goes away. */
@@ -12,7 +12,7 @@ let client: ClickHouseClient
 
 beforeAll(async () => {
   world = await openTestGateway()
-  client = createClient({ url: world.url })
+  client = createClient({ url: world.url, log: { level: ClickHouseLogLevel.OFF } })
 })
 afterAll(async () => {
   await client?.close()
@@ -29,6 +29,19 @@ async function running(): Promise<number> {
     "SELECT count() AS running FROM system.processes WHERE user = 'outsider'",
   )
   return Number(row?.running)
+}
+
+/** An answer that takes 25 s, of which the first bytes are read. The store sends when it has some 100 KB. */
+async function readSlow(): Promise<ReadableStreamDefaultReader<Uint8Array>> {
+  const answer = await fetch(`${world.url}/?max_block_size=1`, {
+    method: 'POST',
+    headers: { 'Accept-Encoding': 'identity' },
+    body: "SELECT number, repeat('x', 1000000), sleepEachRow(1) FROM numbers(25)",
+  })
+  const reader = answer.body!.getReader()
+  const { value } = await reader.read()
+  expect(Buffer.from(value!).toString()).toMatch(/^0\tx/)
+  return reader
 }
 
 async function curl(...args: string[]): Promise<{ code: number; text: string }> {
@@ -118,7 +131,9 @@ describe('the unmodified @clickhouse/client', () => {
       type: 'READONLY',
     })
     await expect(
-      createClient({ url: world.url, username: 'bob' }).query({ query: 'SELECT 1' }),
+      createClient({ url: world.url, username: 'bob', log: { level: ClickHouseLogLevel.OFF } }).query({
+        query: 'SELECT 1',
+      }),
     ).rejects.toMatchObject({
       code: '516',
     })
@@ -169,12 +184,7 @@ describe('curl', () => {
       'SELECT * FROM numbers(100)',
     )
     expect(limited.text.trim().split('\n')).toHaveLength(5)
-    for (const [coding, magic] of [
-      ['gzip', '1f8b'],
-      ['zstd', '28b52ffd'],
-    ] as const) {
-      const answer = await fetch(world.url, { method: 'HEAD' })
-      expect(answer.status).toBe(200)
+    for (const coding of ['gzip', 'br', 'zstd', 'deflate']) {
       const { text } = await curl(
         '--raw',
         '-H',
@@ -184,11 +194,7 @@ describe('curl', () => {
         '-d',
         'SELECT 1',
       )
-      expect([coding, text.toLowerCase().includes(`content-encoding: ${coding}`), magic.length > 0]).toEqual([
-        coding,
-        true,
-        true,
-      ])
+      expect(text.toLowerCase()).toContain(`content-encoding: ${coding}`)
     }
   })
 
@@ -214,7 +220,7 @@ describe('limits', () => {
       ['max_result_bytes', '1000000', '1000000'],
       ['max_block_size', '10000000', '65536'],
       ['result_overflow_mode', 'break', 'break'],
-      ['extremes', '1', '1'],
+      ['extremes', '1', 'true'],
       ['date_time_output_format', 'iso', 'iso'],
     ] as const) {
       const { text } = await ask(world.port, {
@@ -226,17 +232,22 @@ describe('limits', () => {
   })
 
   test('each caller has a quota, and nobody uses up that of another', async () => {
-    let refused: number | null = null
-    const hammer = async () => {
-      for (let turn = 0; turn < 400 && refused === null; turn++) {
-        const { code } = await ask(world.port, { from: '127.0.3.1', body: 'SELECT 1' })
-        if (code !== null) refused = code
+    const codes = async (limits: Partial<SqlGatewayLimits>, body: string) => {
+      const port = await world.open(limits)
+      const found: (number | null)[] = []
+      for (const from of ['127.0.3.1', '127.0.3.1', '127.0.3.1', '127.0.3.2']) {
+        found.push((await ask(port, { from, body })).code)
       }
+      return found
     }
-    await Promise.all([hammer(), hammer(), hammer(), hammer()])
-    expect(refused).toBe(201)
-    expect((await ask(world.port, { from: '127.0.3.2', body: 'SELECT 1' })).text).toBe('1\n')
-  }, 60_000)
+    expect(await codes({ statementsPerMinute: 2 }, 'SELECT 1')).toEqual([null, null, 201, null])
+    expect(await codes({ busyMsPerMinute: 300 }, 'SELECT sleep(0.5)')).toEqual([null, 201, 201, null])
+    // The store has one besides, told apart by the caller's address.
+    const [row] = (
+      await ask(world.port, { from: '127.0.3.4', body: 'SELECT quota_key FROM system.quota_usage' })
+    ).text.split('\n')
+    expect(row).toBe('127.0.3.4')
+  })
 
   test('a caller has so many statements and connections at once', async () => {
     const port = await world.open({ statementsOfCaller: 1, waitingOfCaller: 0, connectionsOfCaller: 2 })
@@ -257,13 +268,7 @@ describe('limits', () => {
 
 describe('large answers', () => {
   test('the first row is there before the last is computed', async () => {
-    const answer = await fetch(`${world.url}/?max_block_size=1`, {
-      method: 'POST',
-      body: 'SELECT number, sleepEachRow(1) FROM numbers(25)',
-    })
-    const reader = answer.body!.getReader()
-    const { value } = await reader.read()
-    expect(Buffer.from(value!).toString()).toMatch(/^0\t0\n/)
+    const reader = await readSlow()
     expect(await running()).toBe(1)
     await reader.cancel()
     await expect.poll(running, { timeout: 15_000 }).toBe(0)
@@ -307,14 +312,12 @@ describe('large answers', () => {
 describe('a store that goes away', () => {
   test('killed: statements wait for it, and one that runs ends in an error', async () => {
     const pid = world.store.pid()
-    const cut = ask(world.port, {
-      body: 'SELECT number, sleepEachRow(0.1) FROM numbers(250)',
-      path: '/?max_block_size=1',
-    })
-    const failed = expect(cut).rejects.toThrow()
-    await expect.poll(running, { timeout: 15_000 }).toBe(1)
+    const reader = await readSlow()
     process.kill(pid, 'SIGKILL')
-    await failed
+    const rest = async () => {
+      while (!(await reader.read()).done);
+    }
+    await expect(rest()).rejects.toThrow()
     expect((await ask(world.port, { body: 'SELECT count() FROM blocks' })).text).toBe('133\n')
     expect(world.store.pid()).not.toBe(pid)
   })
