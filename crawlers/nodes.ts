@@ -100,19 +100,22 @@ export async function openNodes<Raw>(
         errors.push(error)
         const wrong = isWrongBlock(error) || saidToHaveIt(at, place, error)
         if (!wrong && !mayBeElsewhere(error)) throw error
-        if (wrong && ready) pool.health(at).blame(error as AppError, several ? WRONG_BLOCK_REST_MS : 0)
+        if (wrong && ready)
+          pool.health(at).blame(error as AppError, othersReady(at) ? WRONG_BLOCK_REST_MS : 0)
       }
     }
     throw errors.sort((a, b) => rankOf(a) - rankOf(b))[0]
   }
 
-  /** A head that it cannot show must not lead the chain again. */
+  const others = (at: number) => pool.names.map((_, other) => other).filter(other => other !== at)
+  const othersReady = (at: number) => others(at).some(other => pool.ready(other))
+
+  /** A head that nobody else has seen and that it cannot show must not lead the chain again. */
   function saidToHaveIt(at: number, place: Place, error: unknown): boolean {
-    const said = heads[at]
-    if (!several || !(error instanceof NotAvailableError) || !('height' in place) || said == null)
-      return false
+    const said = heads[at] ?? -1
+    if (!(error instanceof NotAvailableError) || !('height' in place) || said < place.height) return false
     heads[at] = null
-    return place.height <= said
+    return othersReady(at) && others(at).every(other => (heads[other] ?? -1) < place.height)
   }
 
   return {
