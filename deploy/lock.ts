@@ -8,9 +8,17 @@ export interface DirectoryLock {
   release(): Promise<void>
 }
 
+const lockFile = (dataDirectory: string) => join(resolve(dataDirectory), 'up.pid')
+
+/** The process whose pipeline works in the directory; null when there is none. */
+export async function readHolder(dataDirectory: string): Promise<number | null> {
+  const holder = Number(await readFile(lockFile(dataDirectory), 'utf8').catch(() => ''))
+  return holder > 0 && isAlive(holder) ? holder : null
+}
+
 /** @throws ConfigError when another process holds it; what a killed one left behind is taken over. */
 export async function lockDirectory(dataDirectory: string): Promise<DirectoryLock> {
-  const path = join(resolve(dataDirectory), 'up.pid')
+  const path = lockFile(dataDirectory)
   const own = `${path}.${process.pid}`
   await writeFile(own, `${process.pid}\n`, { mode: 0o600 })
   try {
@@ -21,8 +29,8 @@ export async function lockDirectory(dataDirectory: string): Promise<DirectoryLoc
         return { release: () => rm(path, { force: true }) }
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-        const holder = Number(await readFile(path, 'utf8').catch(() => ''))
-        if (holder > 0 && holder !== process.pid && isAlive(holder)) {
+        const holder = await readHolder(dataDirectory)
+        if (holder !== null && holder !== process.pid) {
           throw new ConfigError(`${dataDirectory} is in use by process ${holder}`, {
             hint: 'stop it, or choose another directory with --data',
           })

@@ -4,6 +4,7 @@ import { AppError, describeError } from '../schema/errors.ts'
 import { type CommandContext, EXIT } from './command.ts'
 import { runBlock } from './commands/block.ts'
 import { runCheck } from './commands/check.ts'
+import { runDoctor } from './commands/doctor.ts'
 import { runIndex } from './commands/index.ts'
 import { runMigrate } from './commands/migrate.ts'
 import { runRecord } from './commands/record.ts'
@@ -70,17 +71,25 @@ function buildProgram(run: Run): Command {
   const command = (usage: string, text: string) =>
     program.command(usage).description(text).addOption(data()).addOption(file()).exitOverride()
 
-  command('up', 'follow chains, serve site, API and SQL: everything in one process')
-    .addOption(
-      new Option(
-        '--node <chain=endpoint>',
-        'http(s)://…, ws(s)://… or file:DIR; may repeat; replaces the configured chains',
-      ).argParser(repeated),
-    )
-    .addOption(sitePort())
-    .addOption(clickhousePort())
-    .addOption(host())
-    .action(options => run(runUp)(options, options))
+  const following = (usage: string, text: string) =>
+    command(usage, text)
+      .addOption(
+        new Option(
+          '--node <chain=endpoint>',
+          'http(s)://…, ws(s)://… or file:DIR; may repeat; replaces the configured chains',
+        ).argParser(repeated),
+      )
+      .addOption(sitePort())
+      .addOption(clickhousePort())
+      .addOption(host())
+
+  following('up', 'follow chains, serve site, API and SQL: everything in one process').action(options =>
+    run(runUp)(options, options),
+  )
+
+  following('doctor', 'say what is wrong with what up would use, and what to do')
+    .option('--json', 'for machines: one line')
+    .action(options => run(runDoctor)(options, options))
 
   command('demo', 'up on two development chains of this machine that need no network')
     .addOption(sitePort())

@@ -55,10 +55,7 @@ export async function migrate(sql: Sql, migrations?: readonly Migration[]): Prom
   await sql.command(`CREATE TABLE IF NOT EXISTS ${BASE_DATABASE}.migrations
     (name String, checksum String, applied_at DateTime('UTC') DEFAULT now())
     ENGINE = ReplacingMergeTree(applied_at) ORDER BY name`)
-  const noted = await sql.rows<{ name: string; checksum: string }>(
-    `SELECT name, checksum FROM ${BASE_DATABASE}.migrations FINAL`,
-  )
-  const checksums = new Map(noted.map(row => [row.name, row.checksum]))
+  const checksums = await readNoted(sql)
   refuseForeign(known, checksums)
 
   const applied: string[] = []
@@ -69,6 +66,28 @@ export async function migrate(sql: Sql, migrations?: readonly Migration[]): Prom
     applied.push(migration.name)
   }
   return { applied, views: await replaceViews(sql, checksums) }
+}
+
+/**
+ * Names of the steps that the store lacks; nothing is changed.
+ * @throws StoreError as `migrate` does.
+ */
+export async function pendingMigrations(sql: Sql): Promise<string[]> {
+  const [table] = await sql.rows(
+    `SELECT 1 FROM system.tables WHERE database = '${BASE_DATABASE}' AND name = 'migrations'`,
+  )
+  const known = await readMigrations()
+  if (!table) return known.map(({ name }) => name)
+  const checksums = await readNoted(sql)
+  refuseForeign(known, checksums)
+  return known.map(({ name }) => name).filter(name => !checksums.has(name))
+}
+
+async function readNoted(sql: Sql): Promise<Map<string, string>> {
+  const noted = await sql.rows<{ name: string; checksum: string }>(
+    `SELECT name, checksum FROM ${BASE_DATABASE}.migrations FINAL`,
+  )
+  return new Map(noted.map(row => [row.name, row.checksum]))
 }
 
 function refuseForeign(known: readonly Migration[], checksums: ReadonlyMap<string, string>): void {

@@ -40,20 +40,19 @@ export async function withNode<T>(
 }
 
 /**
- * Looks whether every endpoint is of the chain. One that cannot be reached now is told, and identified when it comes
- * back; when that is so of all of them, it is an error unless `allAway` is said to do.
- * @throws WrongChainError, ConfigError
+ * Looks whether every endpoint is of the chain. One that cannot be reached now is told, unless none can, and identified
+ * when it comes back.
+ * @throws WrongChainError, ConfigError, EndpointError
  */
 export async function identifyEach(
   logger: Logger,
   nodes: Pick<Nodes<unknown>, 'identifyEach' | 'status'>,
-  allAway = false,
 ): Promise<void> {
   const outcomes = await nodes.identifyEach()
   const errors = outcomes.filter(outcome => outcome instanceof Error)
   const fatal = errors.find(error => !(error instanceof EndpointError))
   if (fatal) throw fatal
-  if (errors.length === outcomes.length && !allAway) throw errors[0]
+  if (errors.length === outcomes.length) throw errors[0]
   const names = nodes.status().map(status => status.name)
   for (const [at, outcome] of outcomes.entries()) {
     if (outcome instanceof Error) logger.warn(describeError(outcome))

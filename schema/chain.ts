@@ -73,6 +73,20 @@ export interface Identity {
   unchecked: readonly string[]
 }
 
+/** What a node can do, told to the operator: nothing else depends on it. */
+export interface NodeSurvey {
+  /** Whether it is still catching up with its network; null when it does not say. */
+  syncing: boolean | null
+  abilities: readonly {
+    /** For example `receipts of a block in one call`. */
+    what: string
+    /** Null when there was nothing to try it on. */
+    available: boolean | null
+    /** What is missing in the tables, or slower, without it. */
+    without: string
+  }[]
+}
+
 /** All I/O of a chain. `Raw` is what `verify` and `split` take: node answers, validated in shape, not yet proven. */
 export interface ChainSource<Raw> {
   /** @throws WrongChainError when the endpoint is of another chain. */
@@ -95,6 +109,8 @@ export interface ChainSource<Raw> {
    * proven by its hash; what is only told is marked so; what the node does not have stays open.
    */
   attachPrevious?(raw: Raw): Promise<Raw>
+  /** Tries what indexing would ask for, on a few blocks. */
+  survey?(): Promise<NodeSurvey>
   /** Heights whose complete block is in a recording, ascending; null when no endpoint is a recording. */
   recordedHeights(): Promise<number[] | null>
 }

@@ -244,6 +244,11 @@ describe('both together', () => {
     })
     const opened: Nodes<unknown>[] = []
     try {
+      // The same directory for a second one would mix two histories.
+      const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' })
+      await writeFile(join(home, 'up.pid'), `${other.pid}\n`)
+      await expect(startDemoChains({ directory: home, logger: silent })).rejects.toThrow(/in use by process/)
+      other.kill('SIGKILL')
       expect([...demo.endpoints.keys()]).toEqual(['evm-local', 'bitcoin-regtest'])
       for (const [, chain] of CHAINS) {
         const urls = demo.endpoints.get(chain.definition.slug)!

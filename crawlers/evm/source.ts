@@ -8,6 +8,7 @@ import { headerHash } from './header.ts'
 import { type BlockAnswer, readBlock, readHeader, readReceipts } from './json.ts'
 import type { CallFrame, EvmHeader, EvmRaw, EvmReceipt, EvmTransaction, TraceSource } from './raw.ts'
 import { readRawBlock, readRawReceipts } from './rlp-block.ts'
+import { surveyNode } from './survey.ts'
 import { readCallTracer, readTraceBlock } from './traces.ts'
 
 /** How often a call is left out after a node did not know its method, before it is tried again. */
@@ -116,6 +117,7 @@ export function openEvmSource(
       return { ...(await this.blockAt(height)), askedHeight: null, askedHash: hash }
     },
     ...(rpc.watch && { watchHead: (signal, wake) => rpc.watch!(NEW_HEADS, signal, wake) }),
+    survey: () => surveyNode(rpc),
     recordedHeights: () => recordedHeights(rpc),
   }
 }

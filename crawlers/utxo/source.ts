@@ -18,6 +18,7 @@ import type { SpentOutput, UtxoRaw } from './raw.ts'
 import { rebuildBlock, toldOutputs } from './rebuild.ts'
 import { recordedHeightOf, recordedHeights } from './recorded.ts'
 import { fillOpen, openInputs, spentInBlock } from './spent.ts'
+import { surveyNode } from './survey.ts'
 
 /** What a source must know of its chain. */
 export interface SourceRules {
@@ -211,6 +212,7 @@ export function openUtxoSource(rpc: Rpc, rules: SourceRules): ChainSource<UtxoRa
     blockAt: async height => fetchBlock(rpc, await askHash(rpc, height), height, format),
     blockByHash: async hash => fetchBlock(rpc, hash, await heightOf(rpc, hash), format),
     recordedHeights: async () => (rpc.recordings.length === 0 ? null : recordedHeights(rpc.recordings)),
+    survey: () => surveyNode(rpc),
     async attachPrevious(raw) {
       const block = readBlock(raw.bytes, format)
       let attached = raw

@@ -44,7 +44,8 @@ export async function runDemo(
   return EXIT.done
 }
 
-function withOptions(config: Config, { port, clickhousePort, host }: UpOptions): Config {
+/** The command line before the configuration. */
+export function withOptions(config: Config, { port, clickhousePort, host }: UpOptions): Config {
   return {
     ...config,
     ...(port !== undefined && { port }),

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { bitcoinRegtest } from '../../crawlers/chains/bitcoin-regtest.ts'
 import { evmLocal } from '../../crawlers/chains/evm-local.ts'
+import { lockDirectory } from '../lock.ts'
 import type { DemoChain } from './demo-chain.ts'
 import { startDemoEvm } from './demo-evm.ts'
 import { startDemoRegtest } from './demo-regtest.ts'
@@ -33,11 +34,12 @@ const DEEPEST_REORG = 3
  * Two chains on this machine that need no network, each with a history and then a block with varied transactions every
  * few seconds and a small reorg now and then. Everything about them is valid. They end with this process, however it
  * ends; what they served is in their histories before it is served, so that a restart never knows less.
- * @throws ConfigError when the directory holds histories that cannot be gone on with.
+ * @throws ConfigError when the directory holds histories that cannot be gone on with, or another process is in it.
  */
 export async function startDemoChains(deps: DemoChainsDeps): Promise<DemoChains> {
   const { directory, logger, seed = 'demo' } = deps
   mkdirSync(directory, { recursive: true })
+  const lock = await lockDirectory(directory)
   const opened = await Promise.allSettled([
     startDemoEvm({ directory, logger, seed }),
     startDemoRegtest({ directory, seed }),
@@ -46,6 +48,7 @@ export async function startDemoChains(deps: DemoChainsDeps): Promise<DemoChains>
   const failure = opened.find(outcome => outcome.status === 'rejected')
   if (failure) {
     await Promise.all(chains.map(chain => chain.close()))
+    await lock.release()
     throw failure.reason
   }
   const slugs = [evmLocal, bitcoinRegtest].map(chain => chain.definition.slug)
@@ -59,6 +62,7 @@ export async function startDemoChains(deps: DemoChainsDeps): Promise<DemoChains>
       stopping.abort()
       await Promise.all(running)
       await Promise.all(chains.map(chain => chain.close()))
+      await lock.release()
     },
   }
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { freemem, totalmem } from 'node:os'
@@ -41,6 +41,15 @@ const READY_TIMEOUT_MS = 30_000
 const STOP_TIMEOUT_MS = 8_000
 const here = fileURLToPath(new URL('.', import.meta.url))
 const runningFile = (dataDirectory: string) => join(dataDirectory, 'store.json')
+const storeDirectory = (dataDirectory: string) => join(dataDirectory, 'store')
+
+/** Whether a store was ever opened in the directory. */
+export async function hasStore(dataDirectory: string): Promise<boolean> {
+  return stat(storeDirectory(resolve(dataDirectory))).then(
+    found => found.isDirectory(),
+    () => false,
+  )
+}
 
 /** Opens the store of a data directory: joins the one that runs, or starts a store process and supervises it. */
 export async function openStore(options: { dataDirectory: string; logger: Logger }): Promise<Store> {
@@ -213,7 +222,7 @@ async function launch(
 ): Promise<ChildProcess> {
   const require = createRequire(import.meta.url)
   const { libchdbPath } = require('chdb/libchdb') as { libchdbPath(): string }
-  const directory = join(dataDirectory, 'store')
+  const directory = storeDirectory(dataDirectory)
   await mkdir(directory, { recursive: true })
   const child = spawn(
     process.execPath,
