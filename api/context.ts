@@ -7,7 +7,7 @@ import { type Connection, connectionOf, type Key, type Page, type PageArgs, pars
 import type { BlockDetail, Family, TransactionDetail, Unproven } from './family.ts'
 import { groupBy } from './group-by.ts'
 import { countRows, type ListName, lists, type Place, type Row, readPages } from './lists.ts'
-import { type AddressExtent, readAddressExtents, readAssets } from './queries-address.ts'
+import { type AddressPresence, readAssets, readPresences } from './queries-address.ts'
 import {
   type BlockPlace,
   type BlockRecord,
@@ -235,10 +235,10 @@ export function createLoaders(read: Reader, families: ReadonlyMap<string, Family
       { maxBatchSize: MAX_BATCH, cacheKeyFn: one => `${one.chain} ${one.batch}` },
     ),
     /** Chains on which an address has effects. */
-    extents: new DataLoader<string, AddressExtent[]>(
+    presences: new DataLoader<string, AddressPresence[]>(
       async addresses => {
         const { all } = await chains()
-        const found = await readAddressExtents(
+        const found = await readPresences(
           read,
           all.map(chain => chain.slug),
           addresses,

@@ -4,7 +4,7 @@ import type { Announcement } from '../schema/events.ts'
 import { registerChain } from '../splitter/chain-row.ts'
 import { prepareBlock } from '../splitter/prepare.ts'
 import { openWriter, type Writer } from '../splitter/writer.ts'
-import { type ApiWorld, openApiWorld } from './api-world.ts'
+import { type ApiWorld, type Data, openApiWorld } from './api-world.ts'
 import { type PaperBlock, paperBlocks, paperChain, paperHash } from './paper-chain.ts'
 
 /** GraphQL while the chain moves: reorgs, cursors, events; what is refused; what operators ask. */
@@ -17,14 +17,8 @@ let busyWriter: Writer
 let url: string
 let stop: () => Promise<unknown>
 
-// biome-ignore lint/suspicious/noExplicitAny: each document has its own shape
-type Data = any
-
-async function ask(document: string, variables: Record<string, unknown> = {}): Promise<Data> {
-  const { data, errors } = await world.api.gql.run(document, variables)
-  expect(errors).toEqual([])
-  return data
-}
+const ask = (document: string, variables?: Record<string, unknown>): Promise<Data> =>
+  world.ask(document, variables)
 
 function prepared(chain: typeof paper, blocks: readonly PaperBlock[]) {
   return blocks.map((raw, at) =>
