@@ -12,6 +12,7 @@ function announcement(height: number): Announcement {
     parentHash: `h${height - 1}`,
     time: height,
     transactionCount: 0,
+    history: false,
   }
 }
 

@@ -297,7 +297,7 @@ describe('over HTTP', () => {
   test('an announced block is told to whoever listens, and can be asked for by then', async () => {
     const ending = new AbortController()
     const query =
-      'subscription ($chain: String) { newBlocks(chain: $chain) { id type chain { slug tip { height } } height hash time transactionCount block { hash finality transactions(first: 1) { nodes { index } } } } }'
+      'subscription ($chain: String) { newBlocks(chain: $chain) { id type chain { slug tip { height } } height hash time transactionCount history block { hash finality transactions(first: 1) { nodes { index } } } } }'
     const response = await fetch(`${url}/graphql`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
@@ -322,6 +322,7 @@ describe('over HTTP', () => {
           hash: hex(23, 1),
           time: '2023-11-14T22:13:43Z',
           transactionCount: 5,
+          history: false,
           block: { hash: hex(23, 1), finality: 'SAFE', transactions: { nodes: [{ index: 0 }] } },
         },
       },
@@ -354,6 +355,7 @@ describe('over HTTP', () => {
       parentHash: hex(height - 1, fork),
       time: 1_700_000_000 + height,
       transactionCount: 5,
+      history: false,
     }
   }
 })
