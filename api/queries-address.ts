@@ -1,5 +1,6 @@
 import { BASE_DATABASE } from '../schema/ddl.ts'
 import { blockTables } from '../schema/tables.ts'
+import { OPEN_HEIGHTS } from '../schema/views.ts'
 import type { Page } from './connection.ts'
 import type { Row } from './lists.ts'
 import { from, PUBLISHED, shown } from './published.ts'
@@ -8,34 +9,36 @@ import type { Reader } from './reader.ts'
 
 const BY_ADDRESS = `${BASE_DATABASE}.effects_by_address`
 
-/** An address that has effects. */
-export interface AddressExtent {
+/** An address that has effects, and how many. */
+export interface AddressPresence {
   chain: string
   address: string
-  /** Heights of its first and last effect. */
-  first: number
-  last: number
+  effects: number
 }
 
-/** Which of these addresses have effects on which chains, with first and last height. */
-export async function readAddressExtents(
+/**
+ * Effects by address and asset: sums that are kept as rows come and go, so that a long history costs nothing to count. What
+ * the open batch has already written is taken off again.
+ */
+const COUNTED = `(
+    SELECT chain, address, asset, effects FROM ${BASE_DATABASE}.balance_sums
+    UNION ALL
+    SELECT chain, address, asset, -toInt64(row_sign) AS effects FROM ${BASE_DATABASE}.effects
+    WHERE (chain, height) IN (${OPEN_HEIGHTS}))`
+
+/** Which of these addresses have effects on which chains. */
+export async function readPresences(
   read: Reader,
   chains: readonly string[],
   addresses: readonly string[],
-): Promise<AddressExtent[]> {
-  const rows = await read.rows<{ slug: string; address: string; first: string; last: string }>(
-    `SELECT toString(chain) AS slug, address, min(height) AS first, max(height) AS last
-    FROM ${BY_ADDRESS} FINAL
-    WHERE chain IN {chains:Array(String)} AND address IN {addresses:Array(String)} AND ${PUBLISHED}
-    GROUP BY chain, address ORDER BY slug, address`,
+): Promise<AddressPresence[]> {
+  const rows = await read.rows<{ slug: string; address: string; counted: string }>(
+    `SELECT toString(chain) AS slug, address, sum(effects) AS counted FROM ${COUNTED}
+    WHERE chain IN {chains:Array(String)} AND address IN {addresses:Array(String)}
+    GROUP BY chain, address HAVING counted > 0 ORDER BY slug, address`,
     { chains, addresses },
   )
-  return rows.map(row => ({
-    chain: row.slug,
-    address: row.address,
-    first: Number(row.first),
-    last: Number(row.last),
-  }))
+  return rows.map(row => ({ chain: row.slug, address: row.address, effects: Number(row.counted) }))
 }
 
 /** Transactions with an effect on the address. */
@@ -79,11 +82,14 @@ function filterParams({ chain, address, asset, toHeight }: EffectFilter) {
 }
 
 export async function countAddressEffects(read: Reader, filter: EffectFilter): Promise<number> {
-  const [row] = await read.rows<{ effects: string }>(
-    `SELECT count() AS effects FROM ${BY_ADDRESS} FINAL WHERE ${filterSql(filter)} AND ${PUBLISHED}`,
+  const isWhole = filter.direction === null && filter.toHeight === null
+  const [row] = await read.rows<{ counted: string }>(
+    isWhole
+      ? `SELECT sum(effects) AS counted FROM ${COUNTED} WHERE ${filterSql(filter)}`
+      : `SELECT count() AS counted FROM ${BY_ADDRESS} FINAL WHERE ${filterSql(filter)} AND ${PUBLISHED}`,
     filterParams(filter),
   )
-  return Number(row?.effects ?? 0)
+  return Number(row?.counted ?? 0)
 }
 
 /** What a list that is read from its newest end needs: where it stands, and the columns of its key besides the height. */
@@ -158,6 +164,18 @@ export function readAddressEffects(read: Reader, filter: EffectFilter, page: Pag
     },
     page,
   )
+}
+
+/** Height of an address's first or last effect; null without any. */
+export async function readEndOfHistory(
+  read: Reader,
+  { chain, address }: { chain: string; address: string },
+  end: 'first' | 'last',
+): Promise<number | null> {
+  const filter = { chain, address, direction: null, asset: null, toHeight: null }
+  const page = { limit: 1, backwards: end === 'first', after: null, before: null }
+  const [row] = await readAddressEffects(read, filter, page)
+  return row === undefined ? null : Number(row.height)
 }
 
 /** Transfers of a token's contract by (height, log_index, batch_index), newest first. */

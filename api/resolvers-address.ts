@@ -14,8 +14,10 @@ import {
   readAddressEffects,
   readBalances,
   readContractAssets,
+  readEndOfHistory,
   readTokenTransfers,
 } from './queries-address.ts'
+import type { BlockRecord } from './queries-block.ts'
 import type { ChainRecord } from './queries-chain.ts'
 import { isComplete } from './resolvers-chain.ts'
 import { effectNode, transferNode } from './resolvers-transaction.ts'
@@ -24,8 +26,8 @@ import { effectNode, transferNode } from './resolvers-transaction.ts'
 export interface AddressNode {
   chain: ChainRecord
   address: string
-  /** Heights of its first and last effect; null for one that only transactions name. */
-  extent: { first: number; last: number } | null
+  /** Its effects; null for one that only transactions name. */
+  presence: { effects: number } | null
 }
 
 /** The address on this chain; null when nothing that is stored names it. */
@@ -36,11 +38,21 @@ export async function findAddress(
 ): Promise<AddressNode | null> {
   const address = canonicalAddress(typed)
   if (address === '') return null
-  const extent = (await load.extents.load(address)).find(one => one.chain === chain.slug)
-  if (extent) return { chain, address, extent }
-  if ((await countContractAssets(read, chain.slug, address)) > 0) return { chain, address, extent: null }
+  const presence = (await load.presences.load(address)).find(one => one.chain === chain.slug)
+  if (presence) return { chain, address, presence }
+  if ((await countContractAssets(read, chain.slug, address)) > 0) return { chain, address, presence: null }
   const naming = await families.get(chain.family)?.chainsNaming(read, [chain.slug], address)
-  return naming && naming.length > 0 ? { chain, address, extent: null } : null
+  return naming && naming.length > 0 ? { chain, address, presence: null } : null
+}
+
+async function endOfHistory(
+  { chain, address, presence }: AddressNode,
+  end: 'first' | 'last',
+  { load, read }: ApiContext,
+): Promise<BlockRecord | null> {
+  if (presence === null) return null
+  const height = await readEndOfHistory(read, { chain: chain.slug, address }, end)
+  return height === null ? null : load.block.load({ chain: chain.slug, height })
 }
 
 type EffectArgs = PageArgs & {
@@ -51,14 +63,13 @@ type EffectArgs = PageArgs & {
 
 export const addressResolvers = {
   Address: {
-    __isTypeOf: (value: object) => 'extent' in value,
+    __isTypeOf: (value: object) => 'presence' in value,
     id: ({ chain, address }: AddressNode) => formatNodeId('Address', chain.slug, address),
     complete: ({ chain }: AddressNode, _: unknown, context: ApiContext) => isComplete(chain, context),
     since: ({ chain }: AddressNode) => chain.ranges[0]?.[0] ?? 0,
-    firstSeen: ({ chain, extent }: AddressNode, _: unknown, { load }: ApiContext) =>
-      extent && load.block.load({ chain: chain.slug, height: extent.first }),
-    lastSeen: ({ chain, extent }: AddressNode, _: unknown, { load }: ApiContext) =>
-      extent && load.block.load({ chain: chain.slug, height: extent.last }),
+    firstSeen: (parent: AddressNode, _: unknown, context: ApiContext) =>
+      endOfHistory(parent, 'first', context),
+    lastSeen: (parent: AddressNode, _: unknown, context: ApiContext) => endOfHistory(parent, 'last', context),
     transactionCount: ({ chain, address }: AddressNode, _: unknown, { read }: ApiContext) =>
       countAddressTransactions(read, chain.slug, address),
     balances: async ({ chain, address }: AddressNode, args: PageArgs, { read }: ApiContext) => {
@@ -88,7 +99,7 @@ export const addressResolvers = {
       )
     },
     alsoOn: async ({ chain, address }: AddressNode, _: unknown, { load }: ApiContext) => {
-      const others = (await load.extents.load(address)).filter(one => one.chain !== chain.slug)
+      const others = (await load.presences.load(address)).filter(one => one.chain !== chain.slug)
       return Promise.all(others.map(one => load.chain(one.chain)))
     },
     tokens: async ({ chain, address }: AddressNode, args: PageArgs, { read }: ApiContext) => {

@@ -126,8 +126,8 @@ async function findByAddress(
   const slugs = chains.map(chain => chain.slug)
   const chainOf = new Map(chains.map(chain => [chain.slug, chain]))
   const page = { limit: MAX_HITS, backwards: false, after: null, before: null }
-  const [extents, assets] = await Promise.all([
-    load.extents.load(address),
+  const [presences, assets] = await Promise.all([
+    load.presences.load(address),
     readContractAssets(read, slugs, address, page),
   ])
   const tokens = assets.filter(asset => asset.asset === address || asset.asset.startsWith(`${address}/`))
@@ -137,14 +137,17 @@ async function findByAddress(
     // A contract of many ids is found as the address that holds them.
     return asset.asset === address
       ? { chain, target: assetNode(chain, asset) }
-      : { chain, target: { chain, address, extent: extents.find(one => one.chain === asset.chain) ?? null } }
+      : {
+          chain,
+          target: { chain, address, presence: presences.find(one => one.chain === asset.chain) ?? null },
+        }
   })
   const found = new Set(contracts.filter(asset => asset.asset !== address).map(asset => asset.chain))
-  for (const extent of extents) {
-    if (found.has(extent.chain)) continue
+  for (const presence of presences) {
+    if (found.has(presence.chain)) continue
     hits.push({
-      chain: chainOf.get(extent.chain)!,
-      target: { chain: chainOf.get(extent.chain)!, address, extent },
+      chain: chainOf.get(presence.chain)!,
+      target: { chain: chainOf.get(presence.chain)!, address, presence },
     })
   }
   const seen = new Set(hits.map(hit => hit.chain.slug))
@@ -160,7 +163,7 @@ async function findByAddress(
   )
   for (const slug of naming.flat()) {
     const chain = chainOf.get(slug)!
-    hits.push({ chain, target: { chain, address, extent: null } })
+    hits.push({ chain, target: { chain, address, presence: null } })
   }
   return hits
 }

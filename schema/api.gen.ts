@@ -1064,6 +1064,8 @@ export type BlockEvent = {
   hash: Scalars['String']['output'];
   time: Scalars['DateTime']['output'];
   transactionCount: Scalars['Int']['output'];
+  /** The block is of the filled-in history, not of the moving tip. */
+  history: Scalars['Boolean']['output'];
   /** The block, queryable now; an orphaned one for `REMOVED`. */
   block: Maybe<Block>;
 };

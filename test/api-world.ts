@@ -52,7 +52,12 @@ export function recordingOf(slug: string): string {
   return existsSync(own) ? own : join(recordings, slug)
 }
 
+// biome-ignore lint/suspicious/noExplicitAny: each document has its own shape, compared whole
+export type Data = any
+
 export interface ApiWorld extends TestStore {
+  /** The answer to a document that has no errors. */
+  ask(document: string, variables?: Record<string, unknown>): Promise<Data>
   api: Api
   hub: AnnouncementHub
   /** What the status board says; tests change it. */
@@ -98,6 +103,11 @@ export async function openApiWorld(
   }
   return {
     ...store,
+    async ask(document, variables) {
+      const { data, errors } = await api.gql.run(document, variables)
+      if (errors.length > 0) throw new Error(`${document}: ${JSON.stringify(errors)}`)
+      return data
+    },
     api,
     hub,
     follows,
