@@ -16,6 +16,8 @@ class LongestFirst extends BaseSequencer {
 
 /** `unit`: pure code, beside its source. `store`: real ClickHouse, processes and nodes, in `test/`. */
 export default defineConfig({
+  // Vite would take the ESM build of graphql and libraries the other: two copies do not know each other's objects.
+  resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
   test: {
     pool: 'forks',
     sequence: { sequencer: LongestFirst },

@@ -62,6 +62,9 @@ export interface ChainDirectory {
 /** Blocks whose proofs are counted, and blocks that the activity of a chain is made of. */
 const NEWEST = { proofs: 100, activity: 1_000 }
 
+/** Keys in one statement: they travel in its address line. */
+const MAX_BATCH = 1_000
+
 /** More than ever share the first 8 bytes of a hash. */
 const MAX_HASH_HITS = 50
 
@@ -117,7 +120,7 @@ export function createLoaders(read: Reader, families: ReadonlyMap<string, Family
       )
       return asked.map(one => answers.get(one)!)
     },
-    { cacheKeyFn: one => JSON.stringify(one) },
+    { maxBatchSize: MAX_BATCH, cacheKeyFn: one => JSON.stringify(one) },
   )
 
   const counts = new DataLoader<{ name: ListName; place: Place }, number, string>(
@@ -137,12 +140,12 @@ export function createLoaders(read: Reader, families: ReadonlyMap<string, Family
       )
       return asked.map(one => answers.get(one)!)
     },
-    { cacheKeyFn: one => JSON.stringify(one) },
+    { maxBatchSize: MAX_BATCH, cacheKeyFn: one => JSON.stringify(one) },
   )
 
   const blockDetail = new DataLoader<BlockPlace, BlockDetail | null, string>(
     places => byFamily(places, (family, some) => family.blocks(read, some)),
-    { cacheKeyFn: placeKey },
+    { maxBatchSize: MAX_BATCH, cacheKeyFn: placeKey },
   )
   const detailsOf = (blocks: readonly BlockPlace[]) =>
     Promise.all(blocks.map(block => blockDetail.load(block)))
@@ -176,6 +179,7 @@ export function createLoaders(read: Reader, families: ReadonlyMap<string, Family
     follow: (slug: string): FollowStatus | null => follows.get(slug) ?? null,
     list,
     block: new DataLoader((places: readonly BlockPlace[]) => readBlocks(read, places), {
+      maxBatchSize: MAX_BATCH,
       cacheKeyFn: placeKey,
     }),
     blockDetail,
@@ -187,21 +191,23 @@ export function createLoaders(read: Reader, families: ReadonlyMap<string, Family
         )
         return Promise.all(answers)
       },
-      { cacheKeyFn: one => `${one.chain} ${one.prefix}` },
+      { maxBatchSize: MAX_BATCH, cacheKeyFn: one => `${one.chain} ${one.prefix}` },
     ),
     transaction: new DataLoader(
       (asked: readonly { chain: string; hash: string; prefix: bigint }[]) =>
         readTransactionsByHash(read, asked),
-      { cacheKeyFn: ({ chain, hash }) => `${chain} ${hash}` },
+      { maxBatchSize: MAX_BATCH, cacheKeyFn: ({ chain, hash }) => `${chain} ${hash}` },
     ),
     transactionAt: new DataLoader((places: readonly TransactionPlace[]) => readTransactionsAt(read, places), {
+      maxBatchSize: MAX_BATCH,
       cacheKeyFn: transactionKey,
     }),
     transactionDetail: new DataLoader<TransactionPlace, TransactionDetail | null, string>(
       places => byFamily(places, (family, some) => family.transactions(read, some)),
-      { cacheKeyFn: transactionKey },
+      { maxBatchSize: MAX_BATCH, cacheKeyFn: transactionKey },
     ),
     movements: new DataLoader((places: readonly TransactionPlace[]) => readMovements(read, places), {
+      maxBatchSize: MAX_BATCH,
       cacheKeyFn: transactionKey,
     }),
     /** What could be proven about a block and was not. */
@@ -210,32 +216,37 @@ export function createLoaders(read: Reader, families: ReadonlyMap<string, Family
         const found = await byFamily(blocks, (family, some) => family.unproven(read, some, detailsOf))
         return found.map(unproven => unproven ?? [])
       },
-      { cacheKeyFn: placeKey },
+      { maxBatchSize: MAX_BATCH, cacheKeyFn: placeKey },
     ),
     parties: new DataLoader((places: readonly TransactionPlace[]) => readParties(read, places), {
+      maxBatchSize: MAX_BATCH,
       cacheKeyFn: transactionKey,
     }),
     asset: new DataLoader((asked: readonly { chain: string; asset: string }[]) => readAssets(read, asked), {
+      maxBatchSize: MAX_BATCH,
       cacheKeyFn: ({ chain, asset }) => `${chain} ${asset}`,
     }),
     spending: new DataLoader(
       (outpoints: Parameters<typeof readSpendings>[1]) => readSpendings(read, outpoints),
-      { cacheKeyFn: one => `${one.chain} ${one.hash}:${one.index}` },
+      { maxBatchSize: MAX_BATCH, cacheKeyFn: one => `${one.chain} ${one.hash}:${one.index}` },
     ),
     orphansOf: new DataLoader(
       (batches: readonly { chain: string; batch: number }[]) => readOrphansOfBatches(read, batches),
-      { cacheKeyFn: one => `${one.chain} ${one.batch}` },
+      { maxBatchSize: MAX_BATCH, cacheKeyFn: one => `${one.chain} ${one.batch}` },
     ),
     /** Chains on which an address has effects. */
-    extents: new DataLoader<string, AddressExtent[]>(async addresses => {
-      const { all } = await chains()
-      const found = await readAddressExtents(
-        read,
-        all.map(chain => chain.slug),
-        addresses,
-      )
-      return addresses.map(address => found.filter(one => one.address === address))
-    }),
+    extents: new DataLoader<string, AddressExtent[]>(
+      async addresses => {
+        const { all } = await chains()
+        const found = await readAddressExtents(
+          read,
+          all.map(chain => chain.slug),
+          addresses,
+        )
+        return addresses.map(address => found.filter(one => one.address === address))
+      },
+      { maxBatchSize: MAX_BATCH },
+    ),
     activity: new DataLoader<{ chain: ChainRecord; points: number }, ActivityPoint[], string>(
       async asked => {
         const groups = groupBy(asked, one => one.points)
@@ -251,7 +262,7 @@ export function createLoaders(read: Reader, families: ReadonlyMap<string, Family
         )
         return asked.map(one => found.get(one.points)?.get(one.chain.slug) ?? [])
       },
-      { cacheKeyFn: one => `${one.chain.slug} ${one.points}` },
+      { maxBatchSize: MAX_BATCH, cacheKeyFn: one => `${one.chain.slug} ${one.points}` },
     ),
     proofCounts: new DataLoader<ChainRecord, ProofCount[], string>(
       async asked => {
@@ -265,7 +276,7 @@ export function createLoaders(read: Reader, families: ReadonlyMap<string, Family
         )
         return asked.map(chain => found.get(chain.slug) ?? [])
       },
-      { cacheKeyFn: chain => chain.slug },
+      { maxBatchSize: MAX_BATCH, cacheKeyFn: chain => chain.slug },
     ),
   }
 }

@@ -7,7 +7,7 @@ import type { Row } from './lists.ts'
 import { from, PUBLISHED, shown } from './published.ts'
 import type { BlockPlace, BlockRecord } from './queries-block.ts'
 import { placeParams } from './queries-transaction.ts'
-import { dataScriptText, readableParts } from './readable-text.ts'
+import { dataScriptText, readableScript } from './readable-text.ts'
 import type { Reader } from './reader.ts'
 import { formatTime } from './scalars.ts'
 
@@ -41,7 +41,7 @@ function blockDetail(row: Row): UtxoBlockDetail {
     weight: row.weight as number,
     proofHash: row.proof_hash as string | null,
     coinbaseScript: script,
-    coinbaseText: readableParts(script),
+    coinbaseText: readableScript(script),
     subsidy: row.subsidy as string | null,
     inputCount: row.input_count as number,
     outputCount: row.output_count as number,

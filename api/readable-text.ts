@@ -8,7 +8,21 @@ function bytesOf(hex: string): Buffer {
 
 /** The parts of some bytes that read as UTF-8 text, with a space between them; '' when there are none. */
 export function readableParts(hex: string): string {
-  return bytesOf(hex)
+  return partsOf(bytesOf(hex))
+}
+
+/** The same of a script that nobody runs: the lengths of its pushes are no part of the text. */
+export function readableScript(hex: string): string {
+  const script = bytesOf(hex)
+  const pushes = pushesOf(script, 0) ?? [script]
+  return pushes
+    .map(partsOf)
+    .filter(text => text !== '')
+    .join(' ')
+}
+
+function partsOf(bytes: Buffer): string {
+  return bytes
     .toString('utf8')
     .split(new RegExp(UNPRINTABLE, 'gu'))
     .map(part => part.trim())
@@ -24,15 +38,22 @@ const OP_PUSHDATA2 = 0x4d
 export function dataScriptText(hex: string): string | null {
   const script = bytesOf(hex)
   if (script[0] !== OP_RETURN) return null
+  const pushes = pushesOf(script, 1)
+  if (pushes === null) return null
+  const text = Buffer.concat(pushes).toString('utf8')
+  return text !== '' && !UNPRINTABLE.test(text.replace(/[\n\r\t]/g, ' ')) ? text : null
+}
+
+/** What a script pushes from a place on; null when there is anything else in it. */
+function pushesOf(script: Buffer, from: number): Buffer[] | null {
   const pushes: Buffer[] = []
-  for (let at = 1; at < script.length; ) {
+  for (let at = from; at < script.length; ) {
     const push = readPush(script, at)
     if (push === null) return null
     pushes.push(script.subarray(push.from, push.to))
     at = push.to
   }
-  const text = Buffer.concat(pushes).toString('utf8')
-  return text !== '' && !UNPRINTABLE.test(text.replace(/[\n\r\t]/g, ' ')) ? text : null
+  return pushes
 }
 
 /** Where the push at `at` has its data; null when it is none, or reaches beyond the script. */
