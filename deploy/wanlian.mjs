@@ -1,7 +1,9 @@
 #!/usr/bin/env node
-// The program is TypeScript and runs as it is: there is no build step.
+// The program is TypeScript and runs as it is: there is no build step. Pages need the options of our tsconfig, wherever
+// the program is started.
+import { fileURLToPath } from 'node:url'
 import { register } from 'tsx/esm/api'
 
-register()
+register({ tsconfig: fileURLToPath(new URL('../tsconfig.json', import.meta.url)) })
 const { main } = await import('./main.ts')
 process.exitCode = await main(process.argv)

@@ -1,0 +1,26 @@
+import { CHAIN_EXTENT, CHAIN_NAME, type ChainExtent, FOLLOWING, type Following } from './graph.ts'
+
+export interface ChainStatus extends ChainExtent {
+  finalHeight: number | null
+  blockCount: number
+  transactionCount: number
+  incompleteBecause: string
+  following: Following | null
+  reorgs: { nodes: { time: string }[]; totalCount: number }
+}
+
+export interface StatusData {
+  status: { version: string; startedAt: string; deadLetters: number; chains: ChainStatus[] }
+}
+export const statusDocument = /* GraphQL */ `
+  query Status {
+    status {
+      version startedAt deadLetters
+      chains {
+        ...ChainExtent finalHeight blockCount transactionCount incompleteBecause following { ...Following }
+        reorgs(first: 1) { nodes { time } totalCount }
+      }
+    }
+  }
+  ${CHAIN_NAME} ${CHAIN_EXTENT} ${FOLLOWING}
+`
