@@ -9,7 +9,8 @@ import { FAVICON, ROBOTS, readAssets } from './assets.ts'
 import { type AddressData, addressDocument } from './data/address.ts'
 import { type BlockData, blockDocument } from './data/block.ts'
 import { type ChainData, chainDocument } from './data/chain.ts'
-import { CHAIN_EXTENT, CHAIN_NAME, type ChainExtent, type Finality } from './data/graph.ts'
+import { type ExtentsData, extentsDocument } from './data/extents.ts'
+import type { ChainExtent, Finality } from './data/graph.ts'
 import { type HomeData, homeDocument } from './data/home.ts'
 import { pageVariables } from './data/lists.ts'
 import { type ReorgsData, reorgsDocument } from './data/reorgs.ts'
@@ -43,10 +44,6 @@ class BadQuestion extends Error {}
 
 /** Codes with which the graph refuses a question for what is in it. */
 const READER_CODES = new Set(['BAD_REQUEST', 'TOO_LARGE', 'GRAPHQL_VALIDATION_FAILED'])
-
-const notFoundDocument = /* GraphQL */ `
-  query Extents { chains { ...ChainExtent } } ${CHAIN_EXTENT} ${CHAIN_NAME}
-`
 
 const LIST_SIZES = { short: 10, page: 25, transactions: 50, file: 100 } as const
 const DIRECTIONS: Readonly<Record<string, string>> = { in: 'IN', out: 'OUT' }
@@ -115,7 +112,7 @@ export function createWeb(deps: WebDeps): Hono<Variables> {
 
   async function notFound(c: Request, sought: Sought, name: string, chain: ChainExtent | null) {
     const view = c.var.view
-    const known = chain === null ? (await ask<{ chains: ChainExtent[] }>(notFoundDocument, {})).chains : []
+    const known = chain === null ? (await ask<ExtentsData>(extentsDocument, {})).chains : []
     const page = <NotFoundPage view={view} sought={sought} name={name} chain={chain} chains={known} />
     return respond(c, page, { status: 404 })
   }

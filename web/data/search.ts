@@ -12,7 +12,7 @@ export type SearchTarget =
   | { kind: 'Transaction'; hash: string; time: string; block: { height: number } }
   | { kind: 'Address'; address: string; addressTransactions: number }
   | ({ kind: 'Asset' } & AssetName)
-  | { kind: 'Chain'; slug: string; name: string }
+  | { kind: 'Chain'; slug: string; chainName: string }
 
 export interface SearchData {
   search: {
@@ -34,7 +34,7 @@ export const searchDocument = /* GraphQL */ `
           ... on Transaction { hash time block { height } }
           ... on Address { address addressTransactions: transactionCount }
           ... on Asset { ...AssetName }
-          ... on Chain { slug name }
+          ... on Chain { slug chainName: name }
         }
       }
       notIndexed { ...ChainExtent }

@@ -108,7 +108,7 @@ function Target(props: { view: View; chain: ChainName; target: SearchTarget; hre
     case 'Chain':
       return (
         <a href={href}>
-          <bdi>{target.name}</bdi>
+          <bdi>{target.chainName}</bdi>
         </a>
       )
   }
