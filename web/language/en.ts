@@ -15,7 +15,7 @@ export const en = {
     latin: 'Wanlian',
     description:
       'Blocks, transactions and addresses of many chains in one place, with what was proven about each block.',
-    motto: 'Every block is checked before it is stored; what could not be proven is said.',
+    motto: 'Every block is checked before it is stored; what could not be proven is named.',
     skip: 'Skip to the content',
     navigation: 'Site',
     language: 'Language',

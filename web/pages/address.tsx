@@ -2,7 +2,7 @@ import type { AddressData, AddressPage as AddressFacts } from '../data/address.t
 import { formatCount } from '../format.ts'
 import { Amount } from '../ui/amount.tsx'
 import { ChainLink } from '../ui/chain-mark.tsx'
-import { EffectTable, widestFraction } from '../ui/effect-table.tsx'
+import { alignment, EffectTable } from '../ui/effect-table.tsx'
 import { type Fact, Facts } from '../ui/facts.tsx'
 import { AssetLink, Hash, Pattern } from '../ui/hash.tsx'
 import { List, Table } from '../ui/list.tsx'
@@ -87,7 +87,7 @@ export function AddressPage({ view, chain, address }: Props) {
         <Table
           caption={balancesTitle}
           rows={balances.nodes}
-          fraction={widestFraction(balances.nodes)}
+          {...alignment(balances.nodes)}
           columns={[
             {
               head: text.columns.asset,

@@ -1,7 +1,7 @@
 import { formatCount } from '../format.ts'
 import { Amount, MaybeAmount } from '../ui/amount.tsx'
 import { ChainLink } from '../ui/chain-mark.tsx'
-import { EffectTable, widestFraction } from '../ui/effect-table.tsx'
+import { alignment, EffectTable } from '../ui/effect-table.tsx'
 import { type Fact, Facts } from '../ui/facts.tsx'
 import { Address, AssetLink, Hash } from '../ui/hash.tsx'
 import { List, Table } from '../ui/list.tsx'
@@ -151,7 +151,7 @@ function Movements({ view, chain, transaction }: TransactionProps) {
       <Table
         caption={text.transaction.movements}
         rows={movements.nodes}
-        fraction={widestFraction(movements.nodes)}
+        {...alignment(movements.nodes)}
         columns={[
           {
             head: text.columns.address,

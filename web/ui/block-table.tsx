@@ -28,6 +28,7 @@ export function BlockTable(props: {
           : null,
         {
           head: columns.height,
+          ...(props.chains ? { place: 'end' as const } : {}),
           cell: block => (
             <a
               class="height"
@@ -37,10 +38,9 @@ export function BlockTable(props: {
             </a>
           ),
         },
-        { head: columns.age, cell: block => <Age view={view} at={block.time} />, place: 'end' },
         {
           head: columns.hash,
-          wide: true,
+          wide: props.chains,
           cell: block => <Hash hash={block.hash} href={urls.block(block.chain.slug, block.hash)} />,
         },
         props.chains
@@ -56,6 +56,11 @@ export function BlockTable(props: {
                 ),
             },
         {
+          head: columns.state,
+          place: 'second',
+          cell: block => <FinalityState view={view} finality={block.finality} />,
+        },
+        {
           head: columns.size,
           wide: true,
           place: 'end',
@@ -63,15 +68,22 @@ export function BlockTable(props: {
         },
         {
           head: columns.transactions,
+          wide: true,
           place: 'end',
+          cell: block => count(block.transactionCount),
+        },
+        {
+          head: columns.age,
+          place: 'last',
           cell: block => (
             <>
-              {count(block.transactionCount)}
-              <span class="on-phone"> {view.text.units.transactions(block.transactionCount)}</span>
+              <span class="on-phone">
+                {`${count(block.transactionCount)} ${view.text.units.transactions(block.transactionCount)} · `}
+              </span>
+              <Age view={view} at={block.time} />
             </>
           ),
         },
-        { head: columns.state, cell: block => <FinalityState view={view} finality={block.finality} /> },
       ]}
     />
   )

@@ -1,4 +1,4 @@
-import type { ChainName, EffectRow } from '../data/graph.ts'
+import type { ChainName, EffectRow, Unit } from '../data/graph.ts'
 import { fractionDigits } from '../format.ts'
 import { urls } from '../urls.ts'
 import type { View } from '../view.ts'
@@ -7,11 +7,15 @@ import { Address, AssetLink, Hash } from './hash.tsx'
 import { type Column, Table } from './list.tsx'
 import { Age } from './time.tsx'
 
-/** Most digits after the point among some amounts. */
-export function widestFraction(
-  rows: readonly { amount: string; asset: { decimals: number | null } }[],
-): number {
-  return Math.max(0, ...rows.map(({ amount, asset }) => fractionDigits(amount, asset.decimals)))
+/** How a column of these amounts is set so that points stand beneath each other. */
+export function alignment(rows: readonly { amount: string; asset: Unit }[]): {
+  fraction: number
+  mixed: boolean
+} {
+  return {
+    fraction: Math.max(0, ...rows.map(({ amount, asset }) => fractionDigits(amount, asset.decimals))),
+    mixed: new Set(rows.map(({ asset }) => asset.symbol)).size > 1,
+  }
 }
 
 export function effectKind(view: View, kind: string): string {
@@ -57,7 +61,7 @@ export function EffectTable(props: {
     <Table
       caption={props.caption}
       rows={effects}
-      fraction={widestFraction(effects)}
+      {...alignment(effects)}
       columns={[
         ...(props.of === 'address' ? where : [who]),
         {

@@ -7,8 +7,11 @@ import type { View } from '../view.ts'
 export interface Column<Row> {
   head: Child
   cell: (row: Row) => Child
-  /** `end`: set at the right, as amounts are. `main`: takes the room that is left. `second`: below, on a phone. */
-  place?: 'main' | 'end' | 'second'
+  /**
+   * `end`: set at the right, as amounts are. `main`: takes the room that is left. On a phone `second` begins the second
+   * line of its row, and `last` ends it.
+   */
+  place?: 'main' | 'end' | 'second' | 'last'
   /** Left out on a phone. */
   wide?: boolean
 }
@@ -22,12 +25,13 @@ export function Table<Row>(props: {
   rows: readonly Row[]
   /** Most digits after the point in a column of amounts: points stand beneath each other. */
   fraction?: number
-  rowClass?: (row: Row) => string
+  /** Amounts of different assets stand in one column. */
+  mixed?: boolean
 }) {
   const columns = props.columns.filter(column => column !== null)
   const classOf = (column: Column<Row>) => `${column.place ?? ''}${column.wide ? ' wide' : ''}`.trim()
   return (
-    <table class={`f${Math.min(props.fraction ?? 0, MOST_FRACTION)}`}>
+    <table class={`f${Math.min(props.fraction ?? 0, MOST_FRACTION)}${props.mixed ? ' mixed' : ''}`}>
       <caption class="unseen">{props.caption}</caption>
       <thead>
         <tr>
@@ -40,7 +44,7 @@ export function Table<Row>(props: {
       </thead>
       <tbody>
         {props.rows.map(row => (
-          <tr class={props.rowClass?.(row) ?? ''}>
+          <tr>
             {columns.map(column => (
               <td class={classOf(column)}>{column.cell(row)}</td>
             ))}

@@ -1,8 +1,8 @@
 import type { ChainName, TransferRow } from '../data/graph.ts'
-import { fractionDigits } from '../format.ts'
 import { urls } from '../urls.ts'
 import type { View } from '../view.ts'
 import { Amount } from './amount.tsx'
+import { alignment } from './effect-table.tsx'
 import { Address, AssetLink, Hash } from './hash.tsx'
 import { Icon } from './icon.tsx'
 import { Table } from './list.tsx'
@@ -23,7 +23,7 @@ export function TransferTable(props: {
     <Table
       caption={props.caption}
       rows={transfers}
-      fraction={Math.max(0, ...transfers.map(({ amount, asset }) => fractionDigits(amount, asset.decimals)))}
+      {...alignment(transfers)}
       columns={[
         props.transactions
           ? {
