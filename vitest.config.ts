@@ -2,7 +2,14 @@ import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** The longest first, so that none of them runs alone at the end. */
-const LONG = ['kill.test.ts', 'exactly-once.test.ts', 'recorded-chains.test.ts', 'nodes.test.ts']
+const LONG = [
+  'kill.test.ts',
+  'exactly-once.test.ts',
+  'recorded-chains.test.ts',
+  'nodes.test.ts',
+  'browser.test.ts',
+  'web.test.ts',
+]
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
