@@ -169,6 +169,7 @@ export const zhPages: typeof enPages = {
     senderTold: '由节点告知',
     initCode: '创建合约的代码',
     call: '调用',
+    unknownCall: selector => `没有已知函数对应选择器 ${selector}。`,
     arguments: '调用参数',
     bytes: count => `${count} 字节`,
     cutBytes: '仅显示前 2,048 字节；完整数据见 API。',
@@ -265,7 +266,7 @@ export const zhPages: typeof enPages = {
       chain: name => ['我们查找了名为 ', name, ' 的链。'],
       block: (name, chain) => [`我们查找了 ${chain} 的区块 `, name, '：它尚未入库。'],
       transaction: (name, chain) => [`我们在 ${chain} 所有已存区块中查找了交易 `, name, '。'],
-      address: (name, chain) => ['我们查找了 ', name, `：${chain} 的已存区块中没有它。`],
+      address: (name, chain) => ['我们查找了 ', name, `：${chain} 的已存区块中没有它的变动。`],
     },
     try: '可以试试',
     tries: {

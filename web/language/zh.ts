@@ -22,7 +22,6 @@ export const zh: Texts = {
     unknown: '未知',
     none: '无',
     to: '至',
-    script: '脚本',
     ledger: '账本',
     newCoins: '新币',
     nobody: '无其他人',
@@ -92,7 +91,7 @@ export const zh: Texts = {
     0: '0 · 传统',
     1: '1 · 访问列表',
     2: '2 · 基础费与小费',
-    3: '3 · blob',
+    3: '3 · blob 交易',
     4: '4 · 委托',
   },
   columns: {
