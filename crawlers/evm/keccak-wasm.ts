@@ -1,3 +1,21 @@
+import {
+  ADD,
+  BRANCH_IF,
+  type Code,
+  constant,
+  functionBody,
+  get,
+  I32,
+  i32,
+  instantiate,
+  leb,
+  loop,
+  SUB,
+  set,
+  simd,
+  when,
+} from '../wasm.ts'
+
 /**
  * Keccak-f[1600] (FIPS 202, 3.2 and 3.3) as a WebAssembly module, made here instruction by instruction: for one state, and
  * for two at once in the lanes of 128-bit registers. It absorbs whole blocks; padding and squeezing are the caller's.
@@ -20,18 +38,11 @@ export const SECOND_INPUT_AT = INPUT_AT + INPUT_BLOCKS * RATE
 const PAGE = 65_536
 const PAGES = Math.ceil((SECOND_INPUT_AT + INPUT_BLOCKS * RATE) / PAGE)
 
-/** Node has it; the types of a browser that describe it are not ours to load. */
-interface WebAssemblyApi {
-  Module: new (bytes: Uint8Array) => object
-  Instance: new (module: object) => { exports: unknown }
-}
-
 /**
  * What the module exports. Blocks from a place on are absorbed into an empty state, or with `goOn` (1, else 0) into the one
  * in memory, where the new state is left.
  */
-interface KeccakExports {
-  memory: { buffer: ArrayBuffer }
+interface KeccakFunctions {
   absorb(at: number, blocks: number, goOn: number): void
   absorbPair(first: number, second: number, blocks: number, goOn: number): void
 }
@@ -62,38 +73,9 @@ function roundConstants(): bigint[] {
   })
 }
 
-type Code = readonly number[]
-
-/** Unsigned LEB128, as the binary format writes numbers. */
-function leb(value: number): Code {
-  const bytes: number[] = []
-  for (let rest = value; ; rest = Math.floor(rest / 128)) {
-    if (rest < 128) return [...bytes, rest]
-    bytes.push((rest % 128) | 128)
-  }
-}
-
-/** Signed LEB128 of a number that is not negative. */
-function constant(value: number): Code {
-  const bytes = [...leb(value)]
-  return bytes.at(-1)! & 0x40 ? [...bytes.slice(0, -1), bytes.at(-1)! | 0x80, 0] : bytes
-}
-
-// Opcodes of the core specification, 5.4.
-const I32 = 0x7f
 const I64 = 0x7e
 const V128 = 0x7b
-const END = 0x0b
-const get = (local: number): Code => [0x20, ...leb(local)]
-const set = (local: number): Code => [0x21, ...leb(local)]
-const i32 = (value: number): Code => [0x41, ...constant(value)]
-const ADD = [0x6a]
-const SUB = [0x6b]
-const loop = (body: Code): Code => [0x03, 0x40, ...body, END]
-const when = (body: Code): Code => [0x04, 0x40, ...body, END]
-const BRANCH_IF = [0x0d, 0]
 const memory = (offset: number): Code => [0, ...leb(offset)]
-const simd = (opcode: number): Code => [0xfd, ...leb(opcode)]
 
 /** The instructions that one state and two at once differ in. */
 interface Lane {
@@ -202,58 +184,39 @@ function absorbCode(lane: Lane, stateAt: number): Code {
     ...[...get(blocks), ...i32(1), ...SUB, ...set(blocks), ...get(blocks), ...BRANCH_IF],
   ]
   const at = (place: number) => stateAt + place * lane.size
-  const locals = [2, 1, I32, ...leb(2 * LANES + 11), lane.type]
-  const body = [
-    ...locals,
-    // Locals begin as zeros: the empty state.
-    ...[
-      ...get(goOn),
-      ...when(places.flatMap(place => [...i32(0), ...lane.load(at(place)), ...set(a(place))])),
+  return functionBody(
+    [
+      [1, I32],
+      [2 * LANES + 11, lane.type],
     ],
-    ...loop(absorbOne),
-    ...places.flatMap(place => [...i32(0), ...get(a(place)), ...lane.store(at(place))]),
-    END,
-  ]
-  return [...leb(body.length), ...body]
+    [
+      // Locals begin as zeros: the empty state.
+      ...[
+        ...get(goOn),
+        ...when(places.flatMap(place => [...i32(0), ...lane.load(at(place)), ...set(a(place))])),
+      ],
+      ...loop(absorbOne),
+      ...places.flatMap(place => [...i32(0), ...get(a(place)), ...lane.store(at(place))]),
+    ],
+  )
 }
 
-function section(id: number, content: Code): Code {
-  return [id, ...leb(content.length), ...content]
-}
-
-function exported(name: string, kind: number, index: number): Code {
-  return [name.length, ...Buffer.from(name, 'ascii'), kind, index]
-}
-
-function constantsData(): Code {
-  const bytes = roundConstants().flatMap(value => {
+function constantBytes(): Code {
+  return roundConstants().flatMap(value => {
     const lane = Buffer.alloc(CONSTANT_STRIDE)
     lane.writeBigUInt64LE(value)
     return [...lane]
   })
-  return [1, 0, ...i32(CONSTANTS_AT), END, ...leb(bytes.length), ...bytes]
-}
-
-/** The module in the binary format (core specification, 5.5). */
-function keccakModule(): Uint8Array {
-  return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    ...section(1, [2, 0x60, 3, I32, I32, I32, 0, 0x60, 4, I32, I32, I32, I32, 0]),
-    ...section(3, [2, 0, 1]),
-    ...section(5, [1, 0, ...leb(PAGES)]),
-    ...section(7, [
-      3,
-      ...exported('memory', 2, 0),
-      ...exported('absorb', 0, 0),
-      ...exported('absorbPair', 0, 1),
-    ]),
-    ...section(10, [2, ...absorbCode(ONE, STATE_AT), ...absorbCode(TWO, PAIR_STATE_AT)]),
-    ...section(11, constantsData()),
-  ])
 }
 
 /** An instance with a memory of its own. */
-export function openKeccak(): KeccakExports {
-  const { Module, Instance } = (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly
-  return new Instance(new Module(keccakModule())).exports as KeccakExports
+export function openKeccak() {
+  return instantiate<KeccakFunctions>({
+    pages: PAGES,
+    functions: [
+      { parameters: 3, body: absorbCode(ONE, STATE_AT), exported: 'absorb' },
+      { parameters: 4, body: absorbCode(TWO, PAIR_STATE_AT), exported: 'absorbPair' },
+    ],
+    data: [{ at: CONSTANTS_AT, bytes: constantBytes() }],
+  })
 }
