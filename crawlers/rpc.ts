@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer'
 import PQueue from 'p-queue'
 import { Agent, request } from 'undici'
 import {
@@ -211,7 +212,7 @@ function openHttpEndpoint(settings: EndpointSettings, options: RpcSettings): End
           `${name}: ${method} announced ${announced} bytes, more than ${MAX_ANSWER_BYTES}`,
         )
       }
-      body = await answer.body.text()
+      body = decodeBody(await answer.body.arrayBuffer())
     } catch (cause) {
       if (cause instanceof MalformedAnswerError) throw cause
       throw new EndpointError(`${name}: ${method} failed: ${describeError(cause)}`, { cause })
@@ -233,6 +234,11 @@ function openHttpEndpoint(settings: EndpointSettings, options: RpcSettings): End
       await agent.destroy()
     },
   }
+}
+
+/** Node answers are ASCII but for some texts in them: read as single bytes they are decoded and parsed in less time. */
+function decodeBody(body: ArrayBuffer): string {
+  return isAscii(body) ? Buffer.from(body).toString('latin1') : new TextDecoder().decode(body)
 }
 
 const METHOD_NOT_FOUND = -32601
