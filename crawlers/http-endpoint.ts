@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer'
 import { Agent, request } from 'undici'
 import { describeError, EndpointError, MalformedAnswerError } from '../schema/errors.ts'
 import {
@@ -44,7 +45,7 @@ export function openHttpEndpoint(settings: EndpointSettings, timeoutMs: number):
         )
       }
       const retryAfterMs = readRetryAfter(told['retry-after'])
-      return { name, method, status: statusCode, body: await body.text(), retryAfterMs }
+      return { name, method, status: statusCode, body: decodeBody(await body.arrayBuffer()), retryAfterMs }
     } catch (cause) {
       if (cause instanceof MalformedAnswerError) throw cause
       throw new EndpointError(`${name}: ${method} failed: ${describeError(cause)}`, { cause })
@@ -62,4 +63,9 @@ export function openHttpEndpoint(settings: EndpointSettings, timeoutMs: number):
     },
     close: () => agent.destroy(),
   }
+}
+
+/** Node answers are ASCII but for some texts in them: read as single bytes they are decoded and parsed in less time. */
+function decodeBody(body: ArrayBuffer): string {
+  return isAscii(body) ? Buffer.from(body).toString('latin1') : new TextDecoder().decode(body)
 }

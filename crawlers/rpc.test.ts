@@ -130,6 +130,14 @@ describe('a call', () => {
     await rpc.close()
   })
 
+  test('text beyond ASCII, and none, arrive as they are', async () => {
+    expect(await outcome((await startNode(good('revert: 万链 – ünfug 🦊'))).url)).toBe(
+      'revert: 万链 – ünfug 🦊',
+    )
+    const told = { result: '' }
+    expect(await outcome((await startNode(text(200, `\ufeff${JSON.stringify(told)}`))).url)).toBe('')
+  })
+
   test('many calls have their own outcomes, in order, a few at a time', async () => {
     let [running, most] = [0, 0]
     const node = await startNode((response, { call }) => {

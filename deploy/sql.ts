@@ -41,6 +41,8 @@ export function createSql(address: StoreAddress, settings: SqlSettings = {}): Sq
     // Errors are thrown and told once, by whoever asked.
     log: { level: ClickHouseLogLevel.OFF },
     keep_alive: { enabled: true, idle_socket_ttl: 2_000 },
+    // Long lists travel in the body, not in the address line.
+    use_multipart_params_auto: true,
     clickhouse_settings: {
       output_format_json_quote_64bit_integers: 1,
       async_insert: 0,

@@ -36,7 +36,10 @@ export function parseHex(text: string, length?: number): Buffer {
 
 /** A copy in opposite order: Bitcoin prints hashes that way round. */
 export function reverseBytes(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes).reverse()
+  const size = bytes.length
+  const reversed = Buffer.allocUnsafe(size)
+  for (let at = 0; at < size; at++) reversed[at] = bytes[size - 1 - at]!
+  return reversed
 }
 
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {

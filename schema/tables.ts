@@ -505,8 +505,12 @@ export function allColumns(table: Table): Columns {
 
 /** The number that the search index holds for a hash: its first 8 bytes, big-endian. */
 export function hashPrefix(hash: Uint8Array): bigint {
-  const padded = hash.length >= 8 ? hash : Buffer.concat([hash, Buffer.alloc(8 - hash.length)])
-  return Buffer.from(padded.buffer, padded.byteOffset, 8).readBigUInt64BE(0)
+  let [high, low] = [0, 0]
+  for (let at = 0; at < 4; at++) {
+    high = high * 256 + (hash[at] ?? 0)
+    low = low * 256 + (hash[at + 4] ?? 0)
+  }
+  return (BigInt(high) << 32n) | BigInt(low)
 }
 
 /** Whether two column values are the same, bytes and lists compared by content. */

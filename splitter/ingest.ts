@@ -21,7 +21,7 @@ export interface IngestDeps<Raw> {
 
 /** Blocks in one batch unless told otherwise, and bytes of their archive form after which a batch is closed. */
 const BATCH_BLOCKS = 250
-const BATCH_BYTES = 16 * 1024 * 1024
+const BATCH_BYTES = 32 * 1024 * 1024
 
 /**
  * Collects fetched blocks into batches, proves and splits them, and writes them. While a batch is being written the next

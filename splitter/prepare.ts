@@ -1,5 +1,5 @@
 import { equalBytes, formatHex } from '../schema/bytes.ts'
-import type { ChainModule, Verified } from '../schema/chain.ts'
+import type { ChainModule, ProvenBlock, Verified } from '../schema/chain.ts'
 import { ProofError } from '../schema/errors.ts'
 import { checkSplitBlock } from '../schema/invariants.ts'
 import type { SharedValues } from '../schema/tables.ts'
@@ -39,7 +39,8 @@ export function prepareBlock<Raw>(
   raw: Raw,
   parentHash: Uint8Array | null,
 ): PreparedBlock {
-  const verified = chain.verify(raw)
+  const block = prove(chain, raw)
+  const { verified } = block
   if (parentHash !== null && !equalBytes(parentHash, verified.parentHash)) {
     throw new ProofError(
       'parent',
@@ -47,22 +48,27 @@ export function prepareBlock<Raw>(
         `parent, stored at height ${verified.height - 1} is ${chain.formatHash(parentHash)}`,
     )
   }
-  return finishBlock(chain, raw, verified, parentHash !== null)
+  return finishBlock(chain, block, parentHash !== null)
 }
 
 /** The same for a block whose link to its parent was settled before. */
 export function prepareLinked<Raw>(chain: ChainModule<Raw>, raw: Raw, linked: boolean): PreparedBlock {
-  return finishBlock(chain, raw, chain.verify(raw), linked)
+  return finishBlock(chain, prove(chain, raw), linked)
 }
 
-function finishBlock<Raw>(
-  chain: ChainModule<Raw>,
-  raw: Raw,
-  proven: Verified,
-  linked: boolean,
-): PreparedBlock {
+function prove<Raw>(chain: ChainModule<Raw>, raw: Raw): ProvenBlock {
+  if (chain.prove) return chain.prove(raw)
+  return {
+    verified: chain.verify(raw),
+    split: verified => chain.split(raw, verified),
+    encode: () => chain.encode(raw),
+  }
+}
+
+function finishBlock<Raw>(chain: ChainModule<Raw>, block: ProvenBlock, linked: boolean): PreparedBlock {
+  const proven = block.verified
   const verified = linked ? { ...proven, proofs: withParent(proven.proofs) } : proven
-  const split = chain.split(raw, verified)
+  const split = block.split(verified)
   checkSplitBlock(split)
   if (split.height !== verified.height || !equalBytes(split.hash, verified.hash)) {
     throw new ProofError(
@@ -70,7 +76,7 @@ function finishBlock<Raw>(
       `split gave ${split.height} ${formatHex(split.hash)}, verified was ${verified.height}`,
     )
   }
-  const payload = chain.encode(raw)
+  const payload = block.encode()
   const { slug, hashForm, family } = chain.definition
   const shared: SharedValues = {
     chain: slug,

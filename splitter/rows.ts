@@ -121,7 +121,8 @@ const VERSION_BYTES = 8
 const NO_VERSION = encodeOne('blocks', versionColumns, { row_sign: 1, row_version: 0n })
 
 function stamp({ bytes, ends }: Piece, version: bigint): void {
-  for (const end of ends) bytes.writeBigUInt64LE(version, end - VERSION_BYTES)
+  const numbers = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  for (const end of ends) numbers.setBigUint64(end - VERSION_BYTES, version, true)
 }
 
 /** Every row between what stands before and behind it, in pieces that one insert may hold. */

@@ -4,6 +4,7 @@ import { decodeHeader, headerItem } from './header.ts'
 import {
   type BlobSidecar,
   type CallFrame,
+  type Encodings,
   type EvmRaw,
   type EvmReceipt,
   type EvmTransaction,
@@ -29,8 +30,11 @@ import { decodeWithdrawal, withdrawalItem } from './withdrawal.ts'
 /** First byte of an archive payload: raise it when the layout below changes, and keep reading the older ones. */
 const VERSION = 1
 
-/** The archive form of a block: a version byte, then RLP of what was committed to and of what the node told besides. */
-export function encodeRaw(raw: EvmRaw): Uint8Array {
+/**
+ * The archive form of a block: a version byte, then RLP of what was committed to and of what the node told besides.
+ * @param proven encodings of this block as verifying it made them.
+ */
+export function encodeRaw(raw: EvmRaw, proven?: Encodings): Uint8Array {
   const item: RlpItem[] = [
     option(raw.askedHeight, height => BigInt(height)),
     option(raw.askedHash, hash => hash),
@@ -40,11 +44,11 @@ export function encodeRaw(raw: EvmRaw): Uint8Array {
     option(raw.totalDifficulty, total => total),
     BigInt(TRACE_SOURCES.indexOf(raw.traceSource)),
     headerItem(raw.header),
-    raw.transactions.map(transactionEntry),
+    raw.transactions.map((tx, at) => transactionEntry(tx, proven?.transactions[at])),
     raw.uncleHashes,
     option(raw.uncles, uncles => uncles.map(headerItem)),
     option(raw.withdrawals, withdrawals => withdrawals.map(withdrawalItem)),
-    option(raw.receipts, receipts => receipts.map(receiptEntry)),
+    option(raw.receipts, receipts => receipts.map((one, at) => receiptEntry(one, proven?.receipts?.[at]))),
     option(raw.traces, traces => traces.map(frames => frames.map(frameEntry))),
   ]
   return encodeRlp(item, VERSION)
@@ -120,9 +124,9 @@ function oneOf<T>(values: readonly T[], tree: RlpTree | undefined, name: string)
 }
 
 /** The claimed hash is kept only where it is not the hash of the bytes. */
-function transactionEntry(tx: EvmTransaction): RlpItem {
-  const bytes = encodeTransaction(tx)
-  const isHash = keccak256(bytes).equals(tx.hash)
+function transactionEntry(tx: EvmTransaction, proven: Buffer | undefined): RlpItem {
+  const bytes = proven ?? encodeTransaction(tx)
+  const isHash = proven !== undefined || keccak256(bytes).equals(tx.hash)
   return [
     bytes,
     tx.from,
@@ -149,9 +153,9 @@ function readSidecar(tree: RlpTree): BlobSidecar {
   return { blobs: list(0, 'blobs'), commitments: list(1, 'commitments'), proofs: list(2, 'proofs') }
 }
 
-function receiptEntry(receipt: EvmReceipt): RlpItem {
+function receiptEntry(receipt: EvmReceipt, proven: Buffer | undefined): RlpItem {
   const indexes = receipt.logs.map(log => BigInt(log.index))
-  return [encodeReceipt(receipt), indexes, option(receipt.told, toldItem)]
+  return [proven ?? encodeReceipt(receipt), indexes, option(receipt.told, toldItem)]
 }
 
 function readReceiptEntry(tree: RlpTree): EvmReceipt {

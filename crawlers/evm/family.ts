@@ -6,7 +6,7 @@ import type { EvmRaw } from './raw.ts'
 import type { RewardSchedule } from './rewards.ts'
 import { openEvmSource } from './source.ts'
 import { type SplitRules, splitBlock } from './split.ts'
-import { verifyBlock } from './verify.ts'
+import { proveBlock, verifyBlock } from './verify.ts'
 
 type Given = Pick<ChainDefinition, 'slug' | 'name'>
 /** What a chain of one's own need not say. */
@@ -65,8 +65,16 @@ export function defineEvmChain(options: EvmChainOptions): Chain<EvmRaw> {
   return {
     definition,
     verify: raw => verifyBlock(raw, definition),
+    prove: raw => {
+      const { verified, encodings } = proveBlock(raw, definition)
+      return {
+        verified,
+        split: proven => splitBlock(raw, proven, rules, encodings.transactions),
+        encode: () => encodeRaw(raw, encodings),
+      }
+    },
     split: (raw, verified) => splitBlock(raw, verified, rules),
-    encode: encodeRaw,
+    encode: raw => encodeRaw(raw),
     decode: decodeRaw,
     sizeOf: sizeOfRaw,
     parseHash: text => (/^0x[0-9a-f]{64}$/i.test(text) ? Buffer.from(text.slice(2), 'hex') : null),

@@ -187,3 +187,9 @@ export interface EvmRaw {
   /** As the node says. */
   totalDifficulty: bigint | null
 }
+
+/** Consensus encodings of a verified block's transactions, whose hashes are proven, and of its receipts. */
+export interface Encodings {
+  transactions: readonly Buffer[]
+  receipts: readonly Buffer[] | null
+}

@@ -5,9 +5,9 @@ import { decodeHeader, headerHash, headerItem } from './header.ts'
 import type { BlockAnswer } from './json.ts'
 import type { EvmRaw, EvmReceipt, EvmTransaction } from './raw.ts'
 import { decodeReceipt } from './receipt.ts'
-import { decodeRlp, encodeRlp, type RlpTree, rlpList, rlpSize } from './rlp.ts'
+import { decodeRlp, encodeRlp, type RlpTree, rlpList, rlpSize, sizeWithHead } from './rlp.ts'
 import { recoverSender } from './sender.ts'
-import { decodeTransaction, transactionItem } from './transaction.ts'
+import { decodeTransaction } from './transaction.ts'
 import { decodeWithdrawal, withdrawalItem } from './withdrawal.ts'
 
 /**
@@ -52,9 +52,18 @@ export function readRawReceipts(answer: unknown): EvmReceipt[] {
 }
 
 /** Bytes of the block's RLP; null while a part of it is not known. */
-export function blockSize(raw: EvmRaw): number | null {
-  const { header, transactions, uncles, withdrawals } = raw
+export function blockSize(raw: EvmRaw, transactions: readonly Buffer[]): number | null {
+  const { header, uncles, withdrawals } = raw
   if (uncles === null || (header.withdrawalsRoot !== null && withdrawals === null)) return null
-  const block = [headerItem(header), transactions.map(transactionItem), uncles.map(headerItem)]
-  return rlpSize(withdrawals === null ? block : [...block, withdrawals.map(withdrawalItem)])
+  // A legacy transaction stands in its block as it is, one of another type as a string of bytes.
+  const sizes = transactions.map((bytes, at) =>
+    raw.transactions[at]!.type === 0 ? bytes.length : rlpSize(bytes),
+  )
+  const body = sizes.reduce((sum, size) => sum + size, 0)
+  const others = [
+    headerItem(header),
+    uncles.map(headerItem),
+    ...(withdrawals === null ? [] : [withdrawals.map(withdrawalItem)]),
+  ]
+  return sizeWithHead(others.reduce((sum, item) => sum + rlpSize(item), sizeWithHead(body)))
 }

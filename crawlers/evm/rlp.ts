@@ -58,6 +58,9 @@ function copy(from: Uint8Array, to: Buffer, at: number): void {
   else for (let i = 0; i < from.length; i++) to[at + i] = from[i]!
 }
 
+/** One 64-bit limb: the setter takes a number's lowest bits, and is compiled to a single instruction. */
+const limb = new DataView(new ArrayBuffer(8))
+
 function writeQuantityBefore(out: Buffer, end: number, value: bigint): number {
   if (value < 0n || value >= MAX_QUANTITY) throw new InputError(`${value} does not fit an RLP quantity`)
   let at = end
@@ -66,7 +69,8 @@ function writeQuantityBefore(out: Buffer, end: number, value: bigint): number {
   } else {
     for (let rest = value; rest > 0n; rest >>= 64n) {
       at -= 8
-      out.writeBigUInt64BE(BigInt.asUintN(64, rest), at)
+      limb.setBigUint64(0, rest)
+      for (let byte = 0; byte < 8; byte++) out[at + byte] = limb.getUint8(byte)
     }
     while (out[at] === 0) at++
   }
@@ -94,14 +98,14 @@ export function rlpSize(item: RlpItem): number {
     if (item < 0x80n) return 1
     return 1 + Math.ceil(item.toString(16).length / 2)
   }
-  if (isBytes(item)) return item.length === 1 && item[0]! < STRING ? 1 : stringSize(item.length)
+  if (isBytes(item)) return item.length === 1 && item[0]! < STRING ? 1 : sizeWithHead(item.length)
   let size = 0
   for (const inner of item) size += rlpSize(inner)
-  return stringSize(size)
+  return sizeWithHead(size)
 }
 
 /** Size of a string or list with its head. */
-function stringSize(length: number): number {
+export function sizeWithHead(length: number): number {
   if (length <= SHORT) return 1 + length
   return 1 + Math.ceil((32 - Math.clz32(length)) / 8) + length
 }

@@ -9,6 +9,7 @@ import type { Authorization, CallFrame, EvmHeader, EvmRaw, EvmReceipt, EvmTransa
 import { type BlockReward, type RewardSchedule, rewardOf } from './rewards.ts'
 import { blockSize } from './rlp-block.ts'
 import { recoverAuthority } from './sender.ts'
+import { encodeTransaction } from './transaction.ts'
 
 type Row<T extends keyof BlockTables> = RowOf<BlockTables[T]>
 
@@ -19,8 +20,16 @@ export interface SplitRules {
   wrappedNative: ReadonlySet<string>
 }
 
-/** Rows of a verified block; `raw_blocks` is added by who stores them. */
-export function splitBlock(raw: EvmRaw, verified: Verified, rules: SplitRules): SplitBlock {
+/**
+ * Rows of a verified block; `raw_blocks` is added by who stores them.
+ * @param encoded consensus encodings of its transactions.
+ */
+export function splitBlock(
+  raw: EvmRaw,
+  verified: Verified,
+  rules: SplitRules,
+  encoded: readonly Buffer[] = raw.transactions.map(encodeTransaction),
+): SplitBlock {
   const { header } = raw
   const outcomes = outcomesOf(raw)
   const reward = rewardOf(rules.rewards, header.height, header.difficulty)
@@ -48,7 +57,7 @@ export function splitBlock(raw: EvmRaw, verified: Verified, rules: SplitRules): 
       {
         parent_hash: header.parentHash,
         transaction_count: raw.transactions.length,
-        size: blockSize(raw),
+        size: blockSize(raw, encoded),
         proofs: verified.proofs,
       },
     ],

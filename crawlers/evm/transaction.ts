@@ -45,11 +45,6 @@ export function authorizationHash({ chainId, address, nonce }: Authorization): B
   return keccak256(encodeRlp([chainId, address, nonce], 0x05))
 }
 
-/** The transaction as it stands in its block: a list, or an envelope in a byte string. */
-export function transactionItem(tx: EvmTransaction): RlpItem {
-  return tx.type === 0 ? signedFields(tx) : encodeTransaction(tx)
-}
-
 function signedFields(tx: EvmTransaction): RlpItem[] {
   const fields = unsignedFields(tx)
   fields.push(tx.v, tx.r, tx.s)

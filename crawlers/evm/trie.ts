@@ -1,4 +1,4 @@
-import { keccak256 } from './hash.ts'
+import { keccak256, keccakAll, type Message } from './hash.ts'
 import { encodeRlp, writeBefore, writeHeadBefore } from './rlp.ts'
 
 /** Root of the trie without entries: keccak of the empty string's RLP. */
@@ -15,13 +15,26 @@ interface Entry {
  * transactions, receipts and withdrawals are committed to.
  */
 export function orderedTrieRoot(values: readonly Uint8Array[]): Buffer {
-  if (values.length === 0) return EMPTY_TRIE_ROOT
+  return orderedTrie(values, []).root
+}
+
+/** The same, and the digests of other messages: together they make more pairs of one length. */
+export function orderedTrie(
+  values: readonly Uint8Array[],
+  others: readonly Uint8Array[],
+): { root: Buffer; digests: Buffer[] } {
+  const messages: Message[] = others.map(bytes => ({ head: bytes, tail: NOTHING }))
+  if (values.length === 0) return { root: EMPTY_TRIE_ROOT, digests: keccakAll(messages) }
   const entries = keyOrder(values.length).map(place => ({
     path: nibbles(encodeRlp(BigInt(place))),
     value: values[place]!,
   }))
-  const { head, tail } = nodeOf(entries, 0, entries.length, 0)
-  return keccak256(head, tail)
+  const leaves: Message[] = []
+  const top = nodeOf(entries, 0, entries.length, 0, leaves)
+  // All long values are in leaves: hashed at once, two at a time.
+  const digests = keccakAll([...messages, ...leaves])
+  const { head, tail } = encodeNode(top, digests.splice(others.length))
+  return { root: keccak256(head, tail), digests }
 }
 
 /** Places by their encoded keys: 1…127 stand for themselves, 0 is 0x80, 128 and up begin with 0x81 or more. */
@@ -42,37 +55,54 @@ function nibbles(key: Uint8Array): Uint8Array {
   return path
 }
 
-/** A node's RLP in two pieces, so that a leaf's value is hashed where it lies. */
-interface Node {
-  head: Uint8Array
-  tail: Uint8Array
-}
-
 const NOTHING = new Uint8Array(0)
 /** RLP of nothing, where a branch has no child. */
 const EMPTY = encodeRlp(NOTHING)
 
+/** A leaf is its RLP in two pieces, and its place among the leaves. */
+type Node =
+  | { kind: 'leaf'; place: number; rlp: Message }
+  | { kind: 'extension'; path: Uint8Array; below: Node }
+  | { kind: 'branch'; children: (Node | null)[] }
+
 /** No key is another one's beginning, so branches never hold a value and every single entry is a leaf. */
-function nodeOf(entries: readonly Entry[], from: number, to: number, depth: number): Node {
+function nodeOf(entries: readonly Entry[], from: number, to: number, depth: number, leaves: Message[]): Node {
   const first = entries[from]!
-  if (to - from === 1) return leaf(first.path.subarray(depth), first.value)
+  if (to - from === 1) {
+    const rlp = leaf(first.path.subarray(depth), first.value)
+    return { kind: 'leaf', place: leaves.push(rlp) - 1, rlp }
+  }
   const shared = sharedNibbles(first.path, entries[to - 1]!.path, depth)
   if (shared > depth) {
-    const below = reference(nodeOf(entries, from, to, shared))
-    return {
-      head: list([encodeRlp(compact(first.path.subarray(depth, shared), false)), below]),
-      tail: NOTHING,
-    }
+    const path = first.path.subarray(depth, shared)
+    return { kind: 'extension', path, below: nodeOf(entries, from, to, shared, leaves) }
   }
-  const children: Uint8Array[] = new Array(17).fill(EMPTY)
+  const children: (Node | null)[] = new Array(17).fill(null)
   for (let start = from; start < to; ) {
     const nibble = entries[start]!.path[depth]!
     let end = start + 1
     while (end < to && entries[end]!.path[depth] === nibble) end++
-    children[nibble] = reference(nodeOf(entries, start, end, depth + 1))
+    children[nibble] = nodeOf(entries, start, end, depth + 1, leaves)
     start = end
   }
-  return { head: list(children), tail: NOTHING }
+  return { kind: 'branch', children }
+}
+
+/** A node's RLP, given the digests of the leaves. */
+function encodeNode(node: Node, digests: readonly Buffer[]): Message {
+  if (node.kind === 'leaf') return node.rlp
+  const parts =
+    node.kind === 'extension'
+      ? [encodeRlp(compact(node.path, false)), reference(node.below, digests)]
+      : node.children.map(child => (child === null ? EMPTY : reference(child, digests)))
+  return { head: list(parts), tail: NOTHING }
+}
+
+/** How a node stands in its parent: itself when shorter than 32 bytes, else its hash. */
+function reference(node: Node, digests: readonly Buffer[]): Uint8Array {
+  const { head, tail } = encodeNode(node, digests)
+  if (head.length + tail.length < 32) return Buffer.concat([head, tail])
+  return encodeRlp(node.kind === 'leaf' ? digests[node.place]! : keccak256(head, tail))
 }
 
 /** Entries are sorted: what the first and the last share, all share. */
@@ -85,7 +115,7 @@ function sharedNibbles(a: Uint8Array, b: Uint8Array, from: number): number {
 /** Room for the heads of a list and of a value, and for the longest key there can be. */
 const LEAF_ROOM = 48
 
-function leaf(path: Uint8Array, value: Uint8Array): Node {
+function leaf(path: Uint8Array, value: Uint8Array): Message {
   const room = Buffer.allocUnsafe(LEAF_ROOM)
   let at = room.length
   if (value.length !== 1 || value[0]! >= 0x80) at = writeHeadBefore(room, at, value.length, 'string')
@@ -101,12 +131,6 @@ function compact(path: Uint8Array, isLeaf: boolean): Uint8Array {
   out[0] = (isLeaf ? 0x20 : 0) | (odd ? 0x10 | path[0]! : 0)
   for (let at = odd, to = 1; at < path.length; at += 2) out[to++] = (path[at]! << 4) | path[at + 1]!
   return out
-}
-
-/** How a node stands in its parent: itself when shorter than 32 bytes, else its hash. */
-function reference({ head, tail }: Node): Uint8Array {
-  if (head.length + tail.length < 32) return Buffer.concat([head, tail])
-  return encodeRlp(keccak256(head, tail))
 }
 
 function list(encoded: readonly Uint8Array[]): Buffer {

@@ -2,11 +2,23 @@ import { describe, expect, it } from 'vitest'
 import { formatHex0x } from '../../schema/bytes.ts'
 import { MalformedAnswerError } from '../../schema/errors.ts'
 import { address, CANCUN, madeHeader, madeRaw, madeTransaction } from './block.fixture.ts'
+import { defineEvmChain } from './family.ts'
 import { headerHash } from './header.ts'
 import { changed, changes, full, NOBODY, provenBy } from './proof.fixture.ts'
 import { verifyBlock } from './verify.ts'
 
 describe('verify', () => {
+  it('proving a block once gives what verifying, splitting and encoding it one by one give', () => {
+    const native = { symbol: 'TST', decimals: 18 }
+    const chain = defineEvmChain({ slug: 'test', name: 'Test', chainId: 5, native })
+    const raw = full()
+    const { verified, split, encode } = chain.prove!(raw)
+    expect(verified).toEqual(chain.verify(raw))
+    expect(split(verified)).toEqual(chain.split(raw, verified))
+    expect(encode()).toEqual(chain.encode(raw))
+    expect(() => chain.prove!(changed(one => one.transactions[1]!.hash.fill(1)))).toThrow(/^txRoot: /)
+  })
+
   it('proves all that is there, in order', () => {
     const proofs = ['hash', 'txRoot', 'receiptsRoot', 'logsBloom', 'withdrawalsRoot', 'uncles']
     expect(verifyBlock(full(), NOBODY).proofs).toEqual(proofs)

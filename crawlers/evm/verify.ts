@@ -2,15 +2,14 @@ import { formatHex0x, parseHex } from '../../schema/bytes.ts'
 import type { ChainDefinition, Verified } from '../../schema/chain.ts'
 import { ProofError } from '../../schema/errors.ts'
 import { type BloomCache, bloomOf, orBlooms } from './bloom.ts'
-import { keccak256 } from './hash.ts'
 import { headerHash, unclesHash } from './header.ts'
 import { blobGasOf, effectiveGasPrice, gasUsedOf } from './outcome.ts'
-import type { CallFrame, EvmRaw, EvmReceipt, EvmTransaction, ToldOutcome } from './raw.ts'
+import type { CallFrame, Encodings, EvmRaw, EvmReceipt, EvmTransaction, ToldOutcome } from './raw.ts'
 import { encodeReceipt } from './receipt.ts'
 import { encodeRlp } from './rlp.ts'
 import { createdAddress, recoverSender } from './sender.ts'
 import { encodeTransaction, encodeWithSidecar } from './transaction.ts'
-import { orderedTrieRoot } from './trie.ts'
+import { orderedTrie, orderedTrieRoot } from './trie.ts'
 import { withdrawalItem } from './withdrawal.ts'
 
 const NOTHING = Buffer.alloc(0)
@@ -22,13 +21,22 @@ type Claims = Pick<ChainDefinition, 'genesisHash'>
  * transactions, but nothing commits to them: they are never named among the proofs.
  * @throws ProofError
  */
-export function verifyBlock(raw: EvmRaw, { genesisHash }: Claims): Verified {
+export function verifyBlock(raw: EvmRaw, claims: Claims): Verified {
+  return proveBlock(raw, claims).verified
+}
+
+/** The same, with the encodings that were proven. */
+export function proveBlock(
+  raw: EvmRaw,
+  { genesisHash }: Claims,
+): { verified: Verified; encodings: Encodings } {
   const { header } = raw
   const hash = proveHash(raw)
-  proveTransactions(raw)
+  const transactions = proveTransactions(raw)
+  let receipts: Buffer[] | null = null
   const proofs = ['hash', 'txRoot']
   if (raw.receipts !== null) {
-    proveReceipts(raw, raw.receipts)
+    receipts = proveReceipts(raw, raw.receipts)
     proveBlooms(raw, raw.receipts)
     proofs.push('receiptsRoot', 'logsBloom')
   }
@@ -43,7 +51,7 @@ export function verifyBlock(raw: EvmRaw, { genesisHash }: Claims): Verified {
     expectEqual('checkpoint', 'genesis hash', parseHex(genesisHash, 32), hash)
     proofs.push('checkpoint')
   }
-  return {
+  const verified = {
     height: header.height,
     hash,
     parentHash: header.parentHash,
@@ -51,6 +59,7 @@ export function verifyBlock(raw: EvmRaw, { genesisHash }: Claims): Verified {
     transactionCount: raw.transactions.length,
     proofs,
   }
+  return { verified, encodings: { transactions, receipts } }
 }
 
 /** `at` is a place in the block. The text is only made when it is needed: most of the time none is. */
@@ -76,19 +85,24 @@ function proveHash({ header, claimedHash, askedHash, askedHeight }: EvmRaw): Buf
   return hash
 }
 
-function proveTransactions({ header, transactions }: EvmRaw): void {
-  const encoded = transactions.map((tx, place) => {
-    const bytes = encodeTransaction(tx)
-    expectEqual('txRoot', 'transaction hash', tx.hash, keccak256(bytes), place)
-    return tx.sidecar === undefined ? bytes : encodeWithSidecar(tx)
+/** Consensus encodings; every transaction has the hash that the node told. */
+function proveTransactions({ header, transactions }: EvmRaw): Buffer[] {
+  const encoded = transactions.map(encodeTransaction)
+  const values = transactions.map((tx, at) =>
+    tx.sidecar === undefined ? encoded[at]! : encodeWithSidecar(tx),
+  )
+  const { root, digests } = orderedTrie(values, encoded)
+  transactions.forEach((tx, place) => {
+    expectEqual('txRoot', 'transaction hash', tx.hash, digests[place]!, place)
   })
-  expectEqual('txRoot', 'transactions root', header.transactionsRoot, orderedTrieRoot(encoded))
+  expectEqual('txRoot', 'transactions root', header.transactionsRoot, root)
+  return encoded
 }
 
-function proveReceipts(raw: EvmRaw, receipts: readonly EvmReceipt[]): void {
+function proveReceipts(raw: EvmRaw, receipts: readonly EvmReceipt[]): Buffer[] {
   expectSame('receiptsRoot', 'number of receipts', raw.transactions.length, receipts.length)
-  const root = orderedTrieRoot(receipts.map(encodeReceipt))
-  expectEqual('receiptsRoot', 'receipts root', raw.header.receiptsRoot, root)
+  const encoded = receipts.map(encodeReceipt)
+  expectEqual('receiptsRoot', 'receipts root', raw.header.receiptsRoot, orderedTrieRoot(encoded))
   let logs = 0
   raw.transactions.forEach((tx, place) => {
     const receipt = receipts[place]!
@@ -98,6 +112,7 @@ function proveReceipts(raw: EvmRaw, receipts: readonly EvmReceipt[]): void {
     }
     if (receipt.told !== null) compareTold(raw, tx, place, receipt.told)
   })
+  return encoded
 }
 
 /**

@@ -37,10 +37,10 @@ function chunkText(chunk: number): string {
   return text
 }
 
-/** Divides a big-endian number of 16-bit limbs by a chunk in place; returns the remainder. */
-function divideLimbs(limbs: Uint16Array): number {
+/** Divides a big-endian number of 16-bit limbs, zeros before `from`, by a chunk in place; returns the remainder. */
+function divideLimbs(limbs: Uint16Array, from: number): number {
   let remainder = 0
-  for (let at = 0; at < limbs.length; at++) {
+  for (let at = from; at < limbs.length; at++) {
     const value = remainder * 0x1_0000 + limbs[at]!
     const quotient = Math.floor(value / CHUNK)
     limbs[at] = quotient
@@ -56,10 +56,17 @@ function formatBase58(bytes: Uint8Array): string {
     limbs[(at + shift) >> 1] = (limbs[(at + shift) >> 1]! << 8) | bytes[at]!
   }
   let text = ''
-  while (limbs.some(limb => limb !== 0)) text = chunkText(divideLimbs(limbs)) + text
-  const leadingZeros = bytes.findIndex(byte => byte !== 0)
-  const ones = BASE58[0]!.repeat(leadingZeros < 0 ? bytes.length : leadingZeros)
-  return ones + text.replace(/^1+/, '')
+  // Each division takes more than 16 bits off the front: what is zero there is not divided again.
+  for (let from = 0; ; ) {
+    while (from < limbs.length && limbs[from] === 0) from++
+    if (from === limbs.length) break
+    text = chunkText(divideLimbs(limbs, from)) + text
+  }
+  let zeros = 0
+  while (zeros < bytes.length && bytes[zeros] === 0) zeros++
+  let digits = 0
+  while (digits < text.length && text[digits] === BASE58[0]) digits++
+  return BASE58[0]!.repeat(zeros) + text.slice(digits)
 }
 
 /** Base58Check: version byte, hash, and the first 4 bytes of their double SHA-256. */

@@ -64,9 +64,9 @@ describe('transaction flags', () => {
     for (const transaction of [withWitness, withBoth, hogEx]) {
       expect(transactionHash(transaction)).toEqual(plainHash)
     }
-    expect(witnessHash(hogEx, plainHash)).toEqual(plainHash)
-    expect(witnessHash(withWitness, plainHash)).not.toEqual(plainHash)
-    expect(witnessHash(withBoth, plainHash)).toEqual(witnessHash(withWitness, plainHash))
+    expect(witnessHash(hogEx)).toEqual(plainHash)
+    expect(witnessHash(withWitness)).not.toEqual(plainHash)
+    expect(witnessHash(withBoth)).toEqual(witnessHash(withWitness))
     expect(transactionWeight(withWitness)).toBe(body.length * 4 + 2 + 4)
     expect(transactionWeight(withBoth)).toBe(transactionWeight(withWitness))
     expect(transactionWeight(hogEx)).toBe(body.length * 4)

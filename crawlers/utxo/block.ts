@@ -148,6 +148,24 @@ export function readBlock(bytes: Uint8Array, format: BlockFormat): Block {
   return { header, auxPow, ...inSection('transactions', () => readTransactions(reader, format)) }
 }
 
+/** @throws MalformedAnswerError as `readBlock` does. */
+export type BlockReader = (bytes: Buffer) => Block
+
+/**
+ * Reads blocks, and gives the same one again for the same bytes, as long as somebody holds these: proving a block,
+ * splitting it and finding what it spends all read it, and its transactions remember their hashes.
+ */
+export function createBlockReader(format: BlockFormat): BlockReader {
+  const known = new WeakMap<Buffer, Block>()
+  return bytes => {
+    const found = known.get(bytes)
+    if (found) return found
+    const block = readBlock(bytes, format)
+    known.set(bytes, block)
+    return block
+  }
+}
+
 /** The header and its merged-mining proof alone. @throws MalformedAnswerError */
 export function readWork(bytes: Uint8Array, format: BlockFormat): Pick<Block, 'header' | 'auxPow'> {
   const reader = new ByteReader(bytes, 'block')

@@ -1,7 +1,7 @@
 import { formatHex } from '../../schema/bytes.ts'
 import type { ChainDefinition } from '../../schema/chain.ts'
 import type { Chain } from '../chain.ts'
-import { readBlock } from './block.ts'
+import { createBlockReader } from './block.ts'
 import { decodeRaw, encodeRaw } from './codec.ts'
 import type { UtxoRaw } from './raw.ts'
 import { blockFormat, type UtxoRules } from './rules.ts'
@@ -32,22 +32,22 @@ export function defineUtxoChain(options: UtxoChainOptions): Chain<UtxoRaw> {
   const { genesisHash } = facts
   const rules = { genesisHash, addresses, proofOfWork, powLimit, auxPow, mweb, bip34Height, segwitHeight }
   const format = blockFormat(rules)
+  const read = createBlockReader(format)
   return {
     definition,
-    verify: raw => verifyBlock(raw, rules),
-    split: (raw, verified) => splitBlock(raw, verified, rules),
+    verify: raw => verifyBlock(raw, rules, read),
+    split: (raw, verified) => splitBlock(raw, verified, rules, read),
     encode: encodeRaw,
     decode: decodeRaw,
     sizeOf: raw => raw.bytes.length + raw.spent.length * 32,
     parseHash: text => (/^[0-9a-f]{64}$/i.test(text) ? Buffer.from(text, 'hex') : null),
     formatHash: formatHex,
     outputs: {
-      open: raw =>
-        raw.spent.includes(null) ? openInputs(readBlock(raw.bytes, format), raw).map(outpoint) : [],
+      open: raw => (raw.spent.includes(null) ? openInputs(read(raw.bytes), raw).map(outpoint) : []),
       attach: attachStored,
-      created: raw => createdOutputs(readBlock(raw.bytes, format)),
-      stored: raw => storedOutputs(readBlock(raw.bytes, format), raw),
+      created: raw => createdOutputs(read(raw.bytes)),
+      stored: raw => storedOutputs(read(raw.bytes), raw),
     },
-    open: rpc => openUtxoSource(rpc, { network, genesisHash, format }),
+    open: rpc => openUtxoSource(rpc, { network, genesisHash, format, read }),
   }
 }

@@ -3,7 +3,7 @@ import type { ChainSource, Identity } from '../../schema/chain.ts'
 import { MalformedAnswerError, NotAvailableError, RpcError, WrongChainError } from '../../schema/errors.ts'
 import type { ParseJson } from '../recording.ts'
 import type { Rpc } from '../rpc.ts'
-import { type BlockFormat, readBlock } from './block.ts'
+import type { BlockFormat, BlockReader } from './block.ts'
 import {
   type NodeBlock,
   parseHexText,
@@ -27,6 +27,7 @@ export interface SourceRules {
   /** Hash of block 0 as printed; null when it is not known. */
   genesisHash: string | null
   format: BlockFormat
+  read: BlockReader
 }
 
 /** "Invalid address or key" and "Invalid parameter": what nodes say of blocks that they do not have. */
@@ -97,12 +98,17 @@ async function askTransactions(rpc: Rpc, { hash, tx }: NodeBlock): Promise<Map<s
   )
 }
 
-function createRaw(height: number, hash: string, bytes: Buffer, format: BlockFormat): UtxoRaw {
-  const spent = spentInBlock(readBlock(bytes, format))
+function createRaw(height: number, hash: string, bytes: Buffer, read: BlockReader): UtxoRaw {
+  const spent = spentInBlock(read(bytes))
   return { height, hash: parseHex(hash, 32), bytes, spent, medianTime: null, chainWork: null }
 }
 
-async function rebuildRaw(rpc: Rpc, block: NodeBlock, height: number, format: BlockFormat): Promise<UtxoRaw> {
+async function rebuildRaw(
+  rpc: Rpc,
+  block: NodeBlock,
+  height: number,
+  { format, read }: SourceRules,
+): Promise<UtxoRaw> {
   if (block.height !== height) {
     throw new MalformedAnswerError(`block ${block.hash}: expected height ${height}, got ${block.height}`)
   }
@@ -111,7 +117,7 @@ async function rebuildRaw(rpc: Rpc, block: NodeBlock, height: number, format: Bl
     height,
     block.hash,
     rebuildBlock(block, format, txid => bytes.get(txid)!),
-    format,
+    read,
   )
   return {
     ...attachTold(raw, block),
@@ -132,12 +138,12 @@ function attachTold(raw: UtxoRaw, block: NodeBlock): UtxoRaw {
   return { ...raw, spent: raw.spent.map((output, at) => output ?? told[at] ?? null) }
 }
 
-async function fetchBlock(rpc: Rpc, hash: string, height: number, format: BlockFormat): Promise<UtxoRaw> {
+async function fetchBlock(rpc: Rpc, hash: string, height: number, rules: SourceRules): Promise<UtxoRaw> {
   const bytes = await askRaw(rpc, hash)
-  if (bytes) return createRaw(height, hash, bytes, format)
+  if (bytes) return createRaw(height, hash, bytes, rules.read)
   for (const verbosity of VERBOSITIES) {
     const block = await askDescription(rpc, hash, verbosity)
-    if (block) return rebuildRaw(rpc, block, height, format)
+    if (block) return rebuildRaw(rpc, block, height, rules)
   }
   throw new NotAvailableError(`no endpoint has block ${hash} (height ${height})`)
 }
@@ -209,12 +215,12 @@ export function openUtxoSource(rpc: Rpc, rules: SourceRules): ChainSource<UtxoRa
     identify: () => identify(rpc, rules),
     head: () => head(rpc),
     finalized: async () => null,
-    blockAt: async height => fetchBlock(rpc, await askHash(rpc, height), height, format),
-    blockByHash: async hash => fetchBlock(rpc, hash, await heightOf(rpc, hash), format),
+    blockAt: async height => fetchBlock(rpc, await askHash(rpc, height), height, rules),
+    blockByHash: async hash => fetchBlock(rpc, hash, await heightOf(rpc, hash), rules),
     recordedHeights: async () => (rpc.recordings.length === 0 ? null : recordedHeights(rpc.recordings)),
     survey: () => surveyNode(rpc),
     async attachPrevious(raw) {
-      const block = readBlock(raw.bytes, format)
+      const block = rules.read(raw.bytes)
       let attached = raw
       for (const find of finders) {
         const open = openInputs(block, attached)

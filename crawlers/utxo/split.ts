@@ -9,7 +9,7 @@ import { reverseBytes } from '../../schema/bytes.ts'
 import type { Verified } from '../../schema/chain.ts'
 import { type BlockTables, hashPrefix, type RowOf } from '../../schema/tables.ts'
 import { formatAddress } from './address.ts'
-import { type Block, readBlock } from './block.ts'
+import { type Block, type BlockReader, createBlockReader } from './block.ts'
 import { doubleSha256 } from './hashing.ts'
 import type { SpentOutput, UtxoRaw } from './raw.ts'
 import { blockFormat, scriptRules, type UtxoRules } from './rules.ts'
@@ -90,7 +90,7 @@ function createEntry(
     transaction,
     index,
     hash: reverseBytes(hash),
-    witnessHash: reverseBytes(witnessHash(transaction, hash)),
+    witnessHash: reverseBytes(witnessHash(transaction)),
     isCoinbase,
     previousHashes: transaction.inputs.map(input => reverseBytes(input.previousHash)),
     spent,
@@ -308,8 +308,13 @@ function rowsOf(block: Block, raw: UtxoRaw, verified: Verified, rules: UtxoRules
 }
 
 /** Rows of a verified block. */
-export function splitBlock(raw: UtxoRaw, verified: Verified, rules: UtxoRules): SplitBlock {
-  const block = readBlock(raw.bytes, blockFormat(rules))
+export function splitBlock(
+  raw: UtxoRaw,
+  verified: Verified,
+  rules: UtxoRules,
+  read: BlockReader = createBlockReader(blockFormat(rules)),
+): SplitBlock {
+  const block = read(raw.bytes)
   const { height, hash, time } = verified
   return { height, hash, time, rows: rowsOf(block, raw, verified, rules) }
 }

@@ -42,6 +42,8 @@ export interface Transaction {
   bodyEnd: number
   /** Where the witness ends in `bytes`: the end of the body without one. */
   witnessEnd: number
+  /** Filled by `transactionHash` and `witnessHash` when they are first asked. */
+  hashes: { transaction: Buffer | null; witness: Buffer | null }
 }
 
 const WITNESS_FLAG = 1
@@ -176,6 +178,7 @@ export function readTransaction(reader: ByteReader, format: TransactionFormat): 
     bodyStart,
     bodyEnd,
     witnessEnd,
+    hashes: { transaction: null, witness: null },
   }
 }
 
@@ -210,6 +213,11 @@ export function transactionWeight(transaction: Transaction): number {
 
 /** The hash that names a transaction: without witness and extension. */
 export function transactionHash(transaction: Transaction): Buffer {
+  transaction.hashes.transaction ??= hashStripped(transaction)
+  return transaction.hashes.transaction
+}
+
+function hashStripped(transaction: Transaction): Buffer {
   const { bytes, bodyStart, bodyEnd } = transaction
   if (bodyStart === 4 && bodyEnd + 4 === bytes.length) return doubleSha256(bytes)
   const stripped = Buffer.allocUnsafe(strippedSize(transaction))
@@ -220,8 +228,13 @@ export function transactionHash(transaction: Transaction): Buffer {
 }
 
 /** BIP-141 wtxid: the hash with the witness; without one it is the transaction's hash. */
-export function witnessHash(transaction: Transaction, hash: Buffer): Buffer {
-  if (!transaction.hasWitness) return hash
+export function witnessHash(transaction: Transaction): Buffer {
+  if (!transaction.hasWitness) return transactionHash(transaction)
+  transaction.hashes.witness ??= hashWhole(transaction)
+  return transaction.hashes.witness
+}
+
+function hashWhole(transaction: Transaction): Buffer {
   const { bytes, isHogEx, bodyStart, witnessEnd } = transaction
   if (!isHogEx) return doubleSha256(bytes)
   const marker = Buffer.of(0, WITNESS_FLAG)

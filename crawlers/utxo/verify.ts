@@ -2,7 +2,14 @@ import { formatHex, reverseBytes } from '../../schema/bytes.ts'
 import type { Verified } from '../../schema/chain.ts'
 import { MalformedAnswerError, ProofError } from '../../schema/errors.ts'
 import { MAX_AMOUNT } from './amount.ts'
-import { type Block, type BlockHeader, type BlockSection, readBlock, readWork } from './block.ts'
+import {
+  type Block,
+  type BlockHeader,
+  type BlockReader,
+  type BlockSection,
+  createBlockReader,
+  readWork,
+} from './block.ts'
 import { doubleSha256, merkleRoot } from './hashing.ts'
 import type { UtxoRaw } from './raw.ts'
 import { blockFormat, type UtxoRules } from './rules.ts'
@@ -65,13 +72,13 @@ function findCommitment(coinbase: Transaction): Buffer | null {
 }
 
 /** The coinbase's own leaf is zero; its witness is the one reserved value. */
-function witnessCommitment(block: Block, hashes: readonly Buffer[]): Buffer {
+function witnessCommitment(block: Block): Buffer {
   const reserved = block.transactions[0]!.inputs[0]!.witness
   if (reserved.length !== 1 || reserved[0]!.length !== 32) {
     throw new ProofError('witness', 'the coinbase has not the one witness item of 32 bytes')
   }
   const leaves = block.transactions.map((transaction, at) =>
-    at === 0 ? ZERO_HASH : witnessHash(transaction, hashes[at]!),
+    at === 0 ? ZERO_HASH : witnessHash(transaction),
   )
   return doubleSha256(Buffer.concat([merkleRoot(leaves).root, reserved[0]!]))
 }
@@ -81,14 +88,14 @@ function witnessCommitment(block: Block, hashes: readonly Buffer[]): Buffer {
  * witness that would make them checkable.
  * @returns whether there was something to check.
  */
-function checkWitness(block: Block, height: number, hashes: readonly Buffer[], rules: UtxoRules): boolean {
+function checkWitness(block: Block, height: number, rules: UtxoRules): boolean {
   const active = rules.segwitHeight !== null && height >= rules.segwitHeight
   const expected = active ? findCommitment(block.transactions[0]!) : null
   if (!expected) {
     if (!block.transactions.some(transaction => transaction.hasWitness)) return false
     throw new ProofError('witness', 'witnesses that the block does not commit to')
   }
-  const commitment = witnessCommitment(block, hashes)
+  const commitment = witnessCommitment(block)
   if (commitment.equals(expected)) return true
   throw new ProofError(
     'witness',
@@ -168,7 +175,11 @@ function checkGenesis(raw: UtxoRaw, rules: UtxoRules): boolean {
  * have paid for it.
  * @throws ProofError
  */
-export function verifyBlock(raw: UtxoRaw, rules: UtxoRules): Verified {
+export function verifyBlock(
+  raw: UtxoRaw,
+  rules: UtxoRules,
+  read: BlockReader = createBlockReader(blockFormat(rules)),
+): Verified {
   const format = blockFormat(rules)
   const header = proving(() => readWork(raw.bytes, { ...format, auxPow: false })).header
   checkHash(header, raw)
@@ -176,11 +187,11 @@ export function verifyBlock(raw: UtxoRaw, rules: UtxoRules): Verified {
     proving(() => readWork(raw.bytes, format)),
     rules,
   )
-  const block = proving(() => readBlock(raw.bytes, format))
+  const block = proving(() => read(raw.bytes))
   const hashes = block.transactions.map(transactionHash)
   checkTransactionRoot(block, hashes)
   const proofs = ['hash', 'txRoot']
-  if (checkWitness(block, raw.height, hashes, rules)) proofs.push('witness')
+  if (checkWitness(block, raw.height, rules)) proofs.push('witness')
   if (checkHeight(block, raw.height, rules)) proofs.push('height')
   if (checkInputs(raw, block, hashes, rules)) proofs.push('inputs')
   if (hasWork) proofs.push('pow')

@@ -20,7 +20,7 @@ const STAGES: readonly (readonly [stage: string, name: RegExp, file: RegExp])[] 
   ['JSON text to objects', /^readAnswer$/, /crawlers\/rpc/],
   ['answers to fields', /^read(Block|Receipts|HexText|Header)$|^parseHexText$/, /evm\/json|utxo\/node-json/],
   ['check of the split', /./, /schema\/invariants/],
-  ['verify', /^verifyBlock$/, /crawlers\//],
+  ['verify', /^(verify|prove)Block$/, /crawlers\//],
   ['split', /^splitBlock$/, /crawlers\//],
   ['archive form', /^encodeRaw$/, /crawlers\//],
   ['spent outputs', /^(attach|open|created|spentInBlock|createRaw|lookup|lookUp)/, /crawlers\/|splitter\//],
