@@ -14,6 +14,7 @@ import { createWindow } from './window.ts'
 
 /** What the tables hold of the chain: where following goes on. */
 export interface StoredBlocks {
+  /** Heights that are stored or being written at this moment. */
   ranges(): Promise<Ranges>
   links(heights: readonly number[]): Promise<Map<number, { hash: Uint8Array; parentHash: Uint8Array }>>
 }

@@ -7,7 +7,7 @@ import { HISTORY_PARTITION, TIP_PARTITION } from '../schema/events.ts'
 import type { BlockLog, Sql } from '../schema/ports.ts'
 import type { FollowStatus, StatusBoard } from '../schema/status.ts'
 import { registerChain } from '../splitter/chain-row.ts'
-import { readPublished } from '../splitter/journal.ts'
+import { readHeld } from '../splitter/journal.ts'
 import { createOutputLookup } from '../splitter/outputs.ts'
 import { type Splitter, startSplitter } from '../splitter/start.ts'
 import { readLinks } from '../splitter/stored.ts'
@@ -117,7 +117,7 @@ async function reportEndpoints(logger: Logger, chain: string, nodes: Nodes<unkno
 
 function storedBlocks(sql: Sql, slug: string): StoredBlocks {
   return {
-    ranges: () => readPublished(sql, slug),
+    ranges: () => readHeld(sql, slug),
     links: heights => readLinks(sql, slug, heights),
   }
 }

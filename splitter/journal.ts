@@ -243,6 +243,29 @@ export async function readPublished(sql: Sql, chain: string): Promise<Ranges> {
   return mergeRanges(rows.flatMap(row => parseRanges(row.ranges)))
 }
 
+/**
+ * Published heights, and those that an open batch is writing or writing anew: hidden from readers for that moment, but
+ * not missing. The checkpoint is read first: an entry stands before its heights are hidden.
+ */
+export async function readHeld(sql: Sql, chain: string): Promise<Ranges> {
+  const rows = await sql.rows<{ partition: number; committed: string; ranges: [string, string][] }>(
+    `SELECT partition, committed, ranges FROM ${CHECKPOINTS} FINAL WHERE chain = {chain:String}`,
+    { chain },
+  )
+  const open = await Promise.all(
+    rows.map(row => readEntry(sql, chain, row.partition, Number(row.committed) + 1)),
+  )
+  const held = open.flatMap(entry => [
+    ...(entry?.blocks ?? []),
+    // What left the chain is missing until something else is there.
+    ...(entry && !entry.reorg ? entry.cancels : []),
+  ])
+  return mergeRanges([
+    ...rows.flatMap(row => parseRanges(row.ranges)),
+    ...held.map(({ height }) => [height, height] as const),
+  ])
+}
+
 function parseRanges(ranges: readonly [string, string][]): Ranges {
   return ranges.map(([from, to]) => [Number(from), Number(to)] as const)
 }
