@@ -13,6 +13,13 @@ import { openEmbeddedLog } from '../deploy/log-embedded.ts'
 import { type Pipeline, startPipeline } from '../deploy/pipeline.ts'
 import { ANNOUNCEMENTS, type Announcement } from '../schema/events.ts'
 import type { BlockLog, Sql } from '../schema/ports.ts'
+import {
+  type JournalEntry,
+  readHeld,
+  readPublished,
+  writeCheckpoint,
+  writeEntry,
+} from '../splitter/journal.ts'
 import { runCli } from './cli.ts'
 import { dumpViews, openTestStore, silent, type TestStore, withDirectory } from './harness.ts'
 
@@ -353,6 +360,36 @@ describe('tip first', () => {
       )
       return row?.heights.join() === '27,28,29,30,31'
     })
+  })
+})
+
+describe('heights of an open batch', () => {
+  test('are held while they are written anew, and missing while a reorg takes them', async () => {
+    const store = await openTestStore()
+    const entry: JournalEntry = {
+      chain: 'held',
+      partition: 0,
+      batch: 8,
+      owner: 'somebody',
+      splitVersion: 1,
+      offsets: { from: 0n, to: 0n },
+      blocks: [{ height: 12, hash: Buffer.alloc(32), linked: true }],
+      cancels: [
+        { height: 12, version: 1n },
+        { height: 13, version: 1n },
+      ],
+      reorg: false,
+      tables: [],
+    }
+    const hidden = { version: 16n, committed: 7, ranges: [[0, 11]] as const, height: 11, time: 0 }
+    await writeEntry(store.sql, entry, 0)
+    await writeCheckpoint(store.sql, 'held', 0, hidden)
+    expect(await readPublished(store.sql, 'held')).toEqual([[0, 11]])
+    expect(await readHeld(store.sql, 'held')).toEqual([[0, 13]])
+    await writeEntry(store.sql, { ...entry, chain: 'reverted', reorg: true }, 0)
+    await writeCheckpoint(store.sql, 'reverted', 0, hidden)
+    expect(await readHeld(store.sql, 'reverted')).toEqual([[0, 12]])
+    await store.close()
   })
 })
 
