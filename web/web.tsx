@@ -45,7 +45,7 @@ class BadQuestion extends Error {}
 /** Codes with which the graph refuses a question for what is in it. */
 const READER_CODES = new Set(['BAD_REQUEST', 'TOO_LARGE', 'GRAPHQL_VALIDATION_FAILED'])
 
-const LIST_SIZES = { short: 10, page: 25, transactions: 50, file: 100 } as const
+const LIST_SIZES = { short: 10, home: 15, page: 25, transactions: 50, file: 100 } as const
 const DIRECTIONS: Readonly<Record<string, string>> = { in: 'IN', out: 'OUT' }
 const YEAR = 31_536_000
 const LONGEST_QUERY = 200
@@ -119,7 +119,7 @@ export function createWeb(deps: WebDeps): Hono<Variables> {
 
   app.get('/', async c => {
     const { view } = c.var
-    const data = await ask<HomeData>(homeDocument, pageVariables(view.query, 'blocks', LIST_SIZES.page))
+    const data = await ask<HomeData>(homeDocument, pageVariables(view.query, 'blocks', LIST_SIZES.home))
     return respond(c, <HomePage view={view} data={data} />)
   })
 

@@ -216,6 +216,7 @@ export const enPages = {
     senderTold: 'told by the node',
     initCode: 'Code that creates the contract',
     call: 'Call',
+    unknownCall: (selector: string) => `No well-known function has the selector ${selector}.`,
     arguments: 'Arguments of the call',
     bytes: (count: string) => `${count} bytes`,
     cutBytes: 'Only the first 2,048 bytes are shown; all of them are in the API.',

@@ -26,7 +26,6 @@ export const en = {
     unknown: 'unknown',
     none: 'none',
     to: 'to',
-    script: 'script',
     ledger: 'the ledger',
     newCoins: 'new coins',
     nobody: 'nobody else',

@@ -169,6 +169,7 @@ export const zhPages: typeof enPages = {
     senderTold: '由节点告知',
     initCode: '创建合约的代码',
     call: '调用',
+    unknownCall: selector => `没有已知函数对应选择器 ${selector}。`,
     arguments: '调用参数',
     bytes: count => `${count} 字节`,
     cutBytes: '仅显示前 2,048 字节；完整数据见 API。',

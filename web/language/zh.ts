@@ -22,7 +22,6 @@ export const zh: Texts = {
     unknown: '未知',
     none: '无',
     to: '至',
-    script: '脚本',
     ledger: '账本',
     newCoins: '新币',
     nobody: '无其他人',

@@ -1,6 +1,6 @@
 import type { AddressData, AddressPage as AddressFacts } from '../data/address.ts'
 import { formatCount } from '../format.ts'
-import { Amount } from '../ui/amount.tsx'
+import { Amount, assetUnit } from '../ui/amount.tsx'
 import { ChainLink } from '../ui/chain-mark.tsx'
 import { alignment, EffectTable } from '../ui/effect-table.tsx'
 import { type Fact, Facts } from '../ui/facts.tsx'
@@ -48,7 +48,14 @@ export function AddressPage({ view, chain, address }: Props) {
       <p class="sentence">
         {text.address.sentence({
           complete: address.complete,
-          amount: <Amount view={view} amount={native?.amount ?? '0'} unit={chain.native} />,
+          amount: (
+            <Amount
+              view={view}
+              amount={native?.amount ?? '0'}
+              unit={chain.native}
+              signed={!address.complete}
+            />
+          ),
           others: formatCount(others, view.language),
           hasOthers: others > 0,
           count: formatCount(address.transactionCount, view.language),
@@ -98,7 +105,12 @@ export function AddressPage({ view, chain, address }: Props) {
               head: text.columns.amount,
               place: 'end',
               cell: balance => (
-                <Amount view={view} amount={balance.amount} unit={balance.asset} signed={!address.complete} />
+                <Amount
+                  view={view}
+                  amount={balance.amount}
+                  unit={assetUnit(balance.asset)}
+                  signed={!address.complete}
+                />
               ),
             },
           ]}

@@ -101,17 +101,27 @@ function ChainStatusTable({ view, chains }: { view: View; chains: readonly Chain
         },
         {
           head: columns.lag,
+          place: 'second',
           cell: chain => {
             const lag = chain.following?.lag
-            return lag === null || lag === undefined ? '–' : units.behind(count(lag))
+            return lag === null || lag === undefined ? (
+              '–'
+            ) : (
+              <Told number={count(lag)} sentence={units.behind(count(lag))} />
+            )
           },
         },
         { head: columns.final, place: 'end', wide: true, cell: chain => height(chain.finalHeight) },
         { head: columns.stored, wide: true, cell: chain => <Ranges view={view} ranges={chain.ranges} /> },
         {
           head: columns.missing,
-          place: 'end',
-          cell: ({ following }) => (following === null ? '–' : units.missing(count(following.missing))),
+          place: 'last',
+          cell: ({ following }) =>
+            following === null ? (
+              '–'
+            ) : (
+              <Told number={count(following.missing)} sentence={units.missing(count(following.missing))} />
+            ),
         },
         {
           head: columns.pace,
@@ -144,5 +154,15 @@ function ChainStatusTable({ view, chains }: { view: View; chains: readonly Chain
         },
       ]}
     />
+  )
+}
+
+/** A number under its heading; where there are no headings, the same in words. */
+function Told({ number, sentence }: { number: string; sentence: string }) {
+  return (
+    <>
+      <span class="on-desk">{number}</span>
+      <span class="on-phone">{sentence}</span>
+    </>
   )
 }

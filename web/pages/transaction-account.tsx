@@ -126,7 +126,11 @@ export function AccountParts({
           <header>
             <h2 id="call-title">{details.to === null ? text.transaction.initCode : text.transaction.call}</h2>
           </header>
-          {call === null ? null : <Call view={view} call={call} />}
+          {call !== null ? (
+            <Call view={view} call={call} />
+          ) : details.to === null ? null : (
+            <p class="note">{text.transaction.unknownCall(input.slice(0, SELECTOR))}</p>
+          )}
           <Raw view={view} hex={input} />
         </section>
       )}
@@ -201,6 +205,8 @@ function Call({ view, call }: { view: View; call: DecodedCall }) {
   )
 }
 
+/** `0x` and four bytes. */
+const SELECTOR = 10
 const SHOWN_HEX = 2 + 2 * 2048
 
 /** Bytes behind a fold; of very many the first, and how many there are. */

@@ -1,5 +1,5 @@
 import { formatCount } from '../format.ts'
-import { Amount, MaybeAmount } from '../ui/amount.tsx'
+import { Amount, assetUnit, MaybeAmount } from '../ui/amount.tsx'
 import { ChainLink } from '../ui/chain-mark.tsx'
 import { alignment, EffectTable } from '../ui/effect-table.tsx'
 import { type Fact, Facts } from '../ui/facts.tsx'
@@ -166,7 +166,9 @@ function Movements({ view, chain, transaction }: TransactionProps) {
           {
             head: text.columns.change,
             place: 'end',
-            cell: movement => <Amount view={view} amount={movement.amount} unit={movement.asset} signed />,
+            cell: movement => (
+              <Amount view={view} amount={movement.amount} unit={assetUnit(movement.asset)} signed />
+            ),
           },
         ]}
       />

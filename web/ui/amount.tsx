@@ -1,14 +1,16 @@
-import type { Unit } from '../data/graph.ts'
+import type { AssetName, Unit } from '../data/graph.ts'
 import { amountParts } from '../format.ts'
 import type { View } from '../view.ts'
 
+/** Groups of an amount, and letters of a unit, from which they are long. */
 const LONG_WHOLE = 5
+const LONG_UNIT = 8
 
 /** Digits in groups of three. The gaps are drawn, not typed: what is copied is the number. */
-function Groups({ groups, wraps }: { groups: readonly string[]; wraps: boolean }) {
+function Groups({ groups }: { groups: readonly string[] }) {
   return groups.map((group, place) => (
     <>
-      {wraps && place > 0 ? <wbr /> : null}
+      {place > 0 ? <wbr /> : null}
       <span class="g">{group}</span>
     </>
   ))
@@ -20,18 +22,18 @@ export function Amount(props: { view: View; amount: string; unit: Unit; signed?:
   const { negative, whole, fraction } = amountParts(amount, unit.decimals)
   const gained = props.signed === true && !negative && amount !== '0'
   const tone = props.signed !== true || amount === '0' ? '' : negative ? ' lost' : ' gained'
-  const wraps = whole.length > LONG_WHOLE
+  const symbol = unit.symbol ?? (unit.decimals === null ? view.text.units.base : '')
   return (
-    <span class={`amount${tone}${wraps ? ' long' : ''}`}>
+    <span class={`amount${tone}${whole.length > LONG_WHOLE ? ' long' : ''}`}>
       <span class="digits">
         {negative ? '−' : gained ? '+' : ''}
-        <Groups groups={whole} wraps={wraps} />
+        <Groups groups={whole} />
         <span class="fraction">
           {fraction.length > 0 ? '.' : ''}
-          <Groups groups={fraction} wraps={false} />
+          <Groups groups={fraction} />
         </span>
       </span>{' '}
-      <bdi class="unit">{unit.symbol ?? (unit.decimals === null ? view.text.units.base : '')}</bdi>
+      <bdi class={symbol.length > LONG_UNIT ? 'unit cut' : 'unit'}>{symbol}</bdi>
     </span>
   )
 }
@@ -48,6 +50,11 @@ export function MaybeAmount(props: {
   ) : (
     <Amount view={props.view} amount={props.amount} unit={props.unit} />
   )
+}
+
+/** What amounts of an asset are counted in; single things have no unit. */
+export function assetUnit(asset: AssetName): Unit {
+  return asset.tokenId === null ? asset : { symbol: '', decimals: asset.decimals }
 }
 
 /** How prices of gas are written: of an 18-digit coin a thousand millionth, which has a name of its own. */

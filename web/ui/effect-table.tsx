@@ -2,7 +2,7 @@ import type { ChainName, EffectRow, Unit } from '../data/graph.ts'
 import { fractionDigits } from '../format.ts'
 import { urls } from '../urls.ts'
 import type { View } from '../view.ts'
-import { Amount } from './amount.tsx'
+import { Amount, assetUnit } from './amount.tsx'
 import { Address, AssetLink, Hash } from './hash.tsx'
 import { type Column, Table } from './list.tsx'
 import { Age } from './time.tsx'
@@ -77,7 +77,7 @@ export function EffectTable(props: {
         {
           head: columns.amount,
           place: 'end',
-          cell: effect => <Amount view={view} amount={effect.amount} unit={effect.asset} signed />,
+          cell: effect => <Amount view={view} amount={effect.amount} unit={assetUnit(effect.asset)} signed />,
         },
       ]}
     />

@@ -4,17 +4,24 @@ import { urls } from '../urls.ts'
 import type { View } from '../view.ts'
 
 const TAIL = 8
+/** Shorter names are never cut. */
+const SHORT = 16
 const SCRIPT = 'script:'
 
 /** A long name of fixed form: whole in the page and when copied, cut in the middle where there is no room. */
 export function Hash({ hash, href }: { hash: string; href?: string | undefined }) {
-  const cut = Math.max(0, hash.length - TAIL)
-  const text = (
-    <>
-      <span class="head">{hash.slice(0, cut)}</span>
-      <span class="tail">{hash.slice(cut)}</span>
-    </>
-  )
+  const prefix = hash.startsWith(SCRIPT) ? SCRIPT : ''
+  const cut = hash.length - TAIL
+  const text =
+    hash.length <= SHORT ? (
+      hash
+    ) : (
+      <>
+        {prefix === '' ? null : <span class="prefix">{prefix}</span>}
+        <span class="head">{hash.slice(prefix.length, cut)}</span>
+        <span class="tail">{hash.slice(cut)}</span>
+      </>
+    )
   return href === undefined ? (
     <span class="hash">{text}</span>
   ) : (
@@ -52,22 +59,15 @@ export function Pattern({ of }: { of: string }) {
   )
 }
 
-/** An address with its pattern; a script without an address says that it is one; nobody is the ledger itself. */
+/** An address with its pattern; nobody is the ledger itself. */
 export function Address(props: { view: View; chain: ChainName; address: string; link?: boolean }) {
   const { view, chain, address } = props
   if (address === '') return <span class="nobody">{view.text.words.ledger}</span>
   const href = props.link === false ? undefined : urls.address(chain.slug, address)
-  const isScript = address.startsWith(SCRIPT)
   return (
     <span class="address" data-same={address}>
       <Pattern of={address} />
-      {isScript ? (
-        <>
-          <span class="script-word">{view.text.words.script}</span> <Hash hash={address} href={href} />
-        </>
-      ) : (
-        <Hash hash={address} href={href} />
-      )}
+      <Hash hash={address} href={href} />
     </span>
   )
 }

@@ -37,7 +37,7 @@ export function Proofs(props: {
         {proofs.map(proof => (
           <span class="proof">{proofName(view, proof)}</span>
         ))}
-        {unproven.length > 0 ? <span class="unproven"> {text.notProven(unproven.length)}</span> : null}
+        {unproven.length > 0 ? <span class="unproven">{text.notProven(unproven.length)}</span> : null}
       </summary>
       <div class="explained">
         {groups.map(group => (

@@ -1,7 +1,7 @@
 import { formatCount } from '../format.ts'
 import type { View } from '../view.ts'
 
-const SHOWN = 4
+const SHOWN = 3
 
 /** Stored heights: `0–170, 200,000`; only the newest of many. */
 export function Ranges({ view, ranges }: { view: View; ranges: readonly { from: number; to: number }[] }) {

@@ -1,7 +1,7 @@
 import type { ChainName, TransferRow } from '../data/graph.ts'
 import { urls } from '../urls.ts'
 import type { View } from '../view.ts'
-import { Amount } from './amount.tsx'
+import { Amount, assetUnit } from './amount.tsx'
 import { alignment } from './effect-table.tsx'
 import { Address, AssetLink, Hash } from './hash.tsx'
 import { Icon } from './icon.tsx'
@@ -54,7 +54,7 @@ export function TransferTable(props: {
         {
           head: columns.amount,
           place: 'end',
-          cell: row => <Amount view={view} amount={row.amount} unit={row.asset} />,
+          cell: row => <Amount view={view} amount={row.amount} unit={assetUnit(row.asset)} />,
         },
       ]}
     />
