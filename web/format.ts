@@ -92,7 +92,8 @@ const STEPS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
 export function formatAge(iso: string, now: number, language: LanguageCode): string {
   const seconds = Math.round((new Date(iso).getTime() - now) / 1000)
   const [unit, length] = STEPS.find(([, length]) => Math.abs(seconds) >= length) ?? STEPS.at(-1)!
-  return new Intl.RelativeTimeFormat(LOCALES[language]).format(Math.trunc(seconds / length), unit)
+  // Minus zero: what is just now is ago, not to come.
+  return new Intl.RelativeTimeFormat(LOCALES[language]).format(Math.trunc(seconds / length) || -0, unit)
 }
 
 /** `2 h 5 min`, of seconds. */
@@ -106,6 +107,11 @@ export function formatDuration(seconds: number, language: LanguageCode): string 
     return count > 0 ? `${count}${units[place]}` : ''
   })
   return parts.filter(Boolean).slice(0, 2).join(' ') || `0${units[3]}`
+}
+
+/** 32 bits as the chain's own documents write them: `0x20000000`. */
+export function formatBits(value: number): string {
+  return `0x${(value >>> 0).toString(16).padStart(8, '0')}`
 }
 
 /** Two letters that stand for a chain: of its name's parts, or its first two. */

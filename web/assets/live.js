@@ -17,7 +17,7 @@ const relative = new Intl.RelativeTimeFormat(document.documentElement.lang)
 function ageOf(iso) {
   const seconds = Math.round((Date.parse(iso) - Date.now()) / SECOND)
   const [unit, length] = STEPS.find(([, length]) => Math.abs(seconds) >= length) ?? STEPS.at(-1)
-  return relative.format(Math.trunc(seconds / length), unit)
+  return relative.format(Math.trunc(seconds / length) || -0, unit)
 }
 
 function countAges(root) {

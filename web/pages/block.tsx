@@ -1,6 +1,6 @@
 import type { BlockPage as Block, EvmBlockDetails, UtxoBlockDetails } from '../data/block.ts'
 import type { ChainExtent } from '../data/graph.ts'
-import { formatBytes, formatCount, formatRate, formatShare } from '../format.ts'
+import { formatBits, formatBytes, formatCount, formatRate, formatShare } from '../format.ts'
 import { Amount, gasUnit, MaybeAmount } from '../ui/amount.tsx'
 import { ChainLink } from '../ui/chain-mark.tsx'
 import { EffectTable } from '../ui/effect-table.tsx'
@@ -184,7 +184,7 @@ function utxoFacts(view: View, chain: ChainExtent, details: UtxoBlockDetails): F
     { label: facts.nonce, value: count(details.nonce) },
     {
       label: facts.version,
-      value: <code>{`0x${(details.version >>> 0).toString(16).padStart(8, '0')}`}</code>,
+      value: <code>{formatBits(details.version)}</code>,
     },
     details.medianTime === null
       ? null

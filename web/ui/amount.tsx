@@ -8,12 +8,7 @@ const LONG_UNIT = 8
 
 /** Digits in groups of three. The gaps are drawn, not typed: what is copied is the number. */
 function Groups({ groups }: { groups: readonly string[] }) {
-  return groups.map((group, place) => (
-    <>
-      {place > 0 ? <wbr /> : null}
-      <span class="g">{group}</span>
-    </>
-  ))
+  return groups.map(group => <span class="g">{group}</span>)
 }
 
 /** An exact amount with its unit; with `signed`, a gain says so too. Very long ones may break between groups. */

@@ -33,7 +33,7 @@ export function Zone({ view }: { view: View }) {
 
 export function Age({ view, at }: { view: View; at: string }) {
   return (
-    <time datetime={at} data-age title={`${formatTime(at)} UTC`}>
+    <time datetime={at} data-age title={`${formatTime(at)} ${view.text.units.utc}`}>
       {formatAge(at, view.now, view.language)}
     </time>
   )
