@@ -43,10 +43,16 @@ function readSdl(): string {
   return readFileSync(new URL('../schema/api.graphql', import.meta.url), 'utf8')
 }
 
+/** What was thrown: on its way up an error may be wrapped more than once. Undefined where GraphQL itself speaks. */
+function firstCause(error: GraphQLError): Error | undefined {
+  const cause = error.originalError
+  return cause instanceof GraphQLError ? firstCause(cause) : (cause ?? undefined)
+}
+
 /** What may be told of an error: ours in words, everything else only under a number that the log has too. */
 function maskError(logger: ErrorLog): (error: unknown) => Error {
   return error => {
-    const original = error instanceof GraphQLError ? error.originalError : error
+    const original = error instanceof GraphQLError ? firstCause(error) : error
     if (original instanceof AppError && isForOutsiders(original)) {
       const { path, nodes } = error instanceof GraphQLError ? error : { path: undefined, nodes: undefined }
       return new GraphQLError(original.message, {

@@ -348,7 +348,7 @@ export const enPages = {
       address: <N>(name: N, chain: string): (N | string)[] => [
         'We looked for ',
         name,
-        `: no stored block of ${chain} knows it.`,
+        `: no stored block of ${chain} moved anything on it.`,
       ],
     },
     try: 'What to try',

@@ -266,7 +266,7 @@ export const zhPages: typeof enPages = {
       chain: name => ['我们查找了名为 ', name, ' 的链。'],
       block: (name, chain) => [`我们查找了 ${chain} 的区块 `, name, '：它尚未入库。'],
       transaction: (name, chain) => [`我们在 ${chain} 所有已存区块中查找了交易 `, name, '。'],
-      address: (name, chain) => ['我们查找了 ', name, `：${chain} 的已存区块中没有它。`],
+      address: (name, chain) => ['我们查找了 ', name, `：${chain} 的已存区块中没有它的变动。`],
     },
     try: '可以试试',
     tries: {
