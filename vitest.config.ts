@@ -8,6 +8,8 @@ const LONG = [
   'recorded-chains.test.ts',
   'nodes.test.ts',
   'sql-gateway.test.ts',
+  'browser.test.ts',
+  'web.test.ts',
 ]
 
 class LongestFirst extends BaseSequencer {

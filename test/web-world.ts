@@ -23,8 +23,10 @@ export interface WebWorld extends ApiWorld {
 }
 
 /** A store with well-known blocks, the API and the site in front of it. */
-export async function openWebWorld(): Promise<WebWorld> {
-  const world = await openApiWorld(WELL_KNOWN)
+export async function openWebWorld(
+  chains: Readonly<Record<string, readonly number[] | 'all'>> = {},
+): Promise<WebWorld> {
+  const world = await openApiWorld({ ...WELL_KNOWN, ...chains })
   const site = new Hono()
   site.route('/', world.api.app)
   site.route('/', createWeb({ gql: world.api.gql, logger: { error: facts => world.logged.push(facts) } }))
