@@ -28,7 +28,7 @@ const ONLY_IN: Record<string, RegExp> = {
   'bitcoinjs-lib': /^(crawlers\/utxo\/|deploy\/dev\/|test\/)/,
   ethers: /^(crawlers\/evm\/|api\/|deploy\/dev\/|test\/)/,
   lmdb: /^deploy\/log-embedded\.ts$/,
-  hono: /^(api\/|web\/|deploy\/)/,
+  hono: /^(api\/|web\/|deploy\/|test\/)/,
   graphql: /^(api\/|deploy\/|test\/)/,
   'prom-client': /^(api\/|deploy\/)/,
   'playwright-core': /^test\//,
