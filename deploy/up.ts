@@ -52,7 +52,7 @@ export async function runEverything(
       const api = createApi({ sql, status: pipeline, feed: hub, logger, version: await productVersion() })
       closing.push(() => api.close())
       const web = createWeb({ gql: api.gql, logger })
-      const server = await startHttpServer([api.app, web as never], {
+      const server = await startHttpServer([api.app, web], {
         host,
         port: config.port,
         option: '--port',

@@ -96,6 +96,14 @@ describeBrowser(() => {
           const widths = await page.evaluate('[document.documentElement.scrollWidth, innerWidth]')
           const [scroll, inner] = widths as [number, number]
           expect([path, scroll <= inner]).toEqual([path, true])
+          const wide = await page.evaluate(`(() => {
+            const edge = document.querySelector('main').getBoundingClientRect().right
+            const inside = parseFloat(getComputedStyle(document.querySelector('main')).paddingRight)
+            return [...document.querySelectorAll('table')]
+              .filter(table => table.getBoundingClientRect().right > edge - inside + 1)
+              .map(table => table.caption.textContent)
+          })()`)
+          expect([path, wide]).toEqual([path, []])
         }
       })
     })

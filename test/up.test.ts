@@ -17,7 +17,12 @@ let directory: string
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'wanlian-up-'))
 })
-afterAll(() => rm(directory, { recursive: true, force: true }))
+/** What a failed test leaves running. */
+const started: number[] = []
+afterAll(async () => {
+  for (const pid of started) if (isAlive(pid)) process.kill(pid, 'SIGKILL')
+  await rm(directory, { recursive: true, force: true })
+})
 
 interface Up extends Running {
   addresses: Addresses
@@ -26,6 +31,7 @@ interface Up extends Running {
 async function startUp(data: string, nodes: readonly string[]): Promise<Up> {
   const asked = nodes.flatMap(node => ['--node', node])
   const running = startCli(['up', '--data', data, ...ANY_PORT, ...asked], { WANLIAN_LOG: 'warn' })
+  started.push(running.pid)
   return { ...running, addresses: JSON.parse(await running.firstLine) as Addresses }
 }
 

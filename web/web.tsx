@@ -51,16 +51,12 @@ const YEAR = 31_536_000
 const LONGEST_QUERY = 200
 const HEIGHT = /^[0-9]{1,15}$/
 
-interface Variables {
-  Variables: { view: View }
-}
-type Request = Context<Variables>
-
 /** The explorer website. Needs nothing but answers to GraphQL documents. */
-export function createWeb(deps: WebDeps): Hono<Variables> {
+export function createWeb(deps: WebDeps): Hono {
   const { gql, logger } = deps
   const assets = readAssets()
-  const app = new Hono<Variables>()
+  const app = new Hono()
+  const viewOf = (c: Context) => createView(c, assets.urls, deps.publicUrl)
 
   async function ask<Data>(document: string, variables: Readonly<Record<string, unknown>>): Promise<Data> {
     const { data, errors } = await gql.run<Data>(document, variables)
@@ -105,26 +101,21 @@ export function createWeb(deps: WebDeps): Hono<Variables> {
   app.get('/favicon.ico', c => c.redirect(urls.favicon, 301))
   app.get('/robots.txt', c => c.text(ROBOTS, 200, { 'cache-control': 'public, max-age=86400' }))
 
-  app.use(async (c, next) => {
-    c.set('view', viewOf(c, assets.urls, deps.publicUrl))
-    await next()
-  })
-
-  async function notFound(c: Request, sought: Sought, name: string, chain: ChainExtent | null) {
-    const view = c.var.view
+  async function notFound(c: Context, sought: Sought, name: string, chain: ChainExtent | null) {
+    const view = viewOf(c)
     const known = chain === null ? (await ask<ExtentsData>(extentsDocument, {})).chains : []
     const page = <NotFoundPage view={view} sought={sought} name={name} chain={chain} chains={known} />
     return respond(c, page, { status: 404 })
   }
 
   app.get('/', async c => {
-    const { view } = c.var
+    const view = viewOf(c)
     const data = await ask<HomeData>(homeDocument, pageVariables(view.query, 'blocks', LIST_SIZES.home))
     return respond(c, <HomePage view={view} data={data} />)
   })
 
   app.get('/search', async c => {
-    const { view } = c.var
+    const view = viewOf(c)
     const query = (view.query.get('q') ?? '').trim().slice(0, LONGEST_QUERY)
     if (query === '') return respond(c, <SearchPage view={view} query="" data={null} />)
     const data = await ask<SearchData>(searchDocument, { query })
@@ -135,11 +126,11 @@ export function createWeb(deps: WebDeps): Hono<Variables> {
 
   app.get('/status', async c => {
     const data = await ask<StatusData>(statusDocument, {})
-    return respond(c, <StatusPage view={c.var.view} data={data} />)
+    return respond(c, <StatusPage view={viewOf(c)} data={data} />)
   })
 
   app.get('/reorgs', async c => {
-    const { view } = c.var
+    const view = viewOf(c)
     const data = await ask<ReorgsData>(reorgsDocument, {
       chain: view.query.get('chain') || null,
       ...pageVariables(view.query, 'reorgs', LIST_SIZES.page),
@@ -152,7 +143,7 @@ export function createWeb(deps: WebDeps): Hono<Variables> {
   )
 
   app.get('/:chain', async c => {
-    const { view } = c.var
+    const view = viewOf(c)
     const slug = c.req.param('chain')
     const { chain } = await ask<ChainData>(chainDocument, {
       chain: slug,
@@ -167,7 +158,7 @@ export function createWeb(deps: WebDeps): Hono<Variables> {
   )
 
   app.get('/:chain/block/:block', async c => {
-    const { view } = c.var
+    const view = viewOf(c)
     const { chain: slug, block: name } = c.req.param()
     const data = await ask<BlockData>(blockDocument, {
       chain: slug,
@@ -186,7 +177,7 @@ export function createWeb(deps: WebDeps): Hono<Variables> {
   )
 
   app.get('/:chain/tx/:hash', async c => {
-    const { view } = c.var
+    const view = viewOf(c)
     const { chain: slug, hash } = c.req.param()
     const { chain, transaction } = await ask<TransactionData>(transactionDocument, {
       chain: slug,
@@ -209,7 +200,7 @@ export function createWeb(deps: WebDeps): Hono<Variables> {
   )
 
   app.get('/:chain/address/:address', async c => {
-    const { view } = c.var
+    const view = viewOf(c)
     const { chain: slug, address: name } = c.req.param()
     const { chain, address } = await ask<AddressData>(addressDocument, {
       chain: slug,
@@ -228,12 +219,12 @@ export function createWeb(deps: WebDeps): Hono<Variables> {
     exportList(c, 'address', {
       chain: c.req.param('chain'),
       address: c.req.param('address'),
-      ...historyVariables(c.var.view.query),
+      ...historyVariables(viewOf(c).query),
     }),
   )
 
   /** A list as a file, sent page by page as it is read. */
-  async function exportList(c: Request, page: string, variables: Readonly<Record<string, unknown>>) {
+  async function exportList(c: Context, page: string, variables: Readonly<Record<string, unknown>>) {
     const name = c.req.param('list') ?? ''
     const [key = '', format] = name.split('.') as [string, ExportFormat]
     const files = listFiles[page] ?? {}
@@ -256,9 +247,9 @@ export function createWeb(deps: WebDeps): Hono<Variables> {
     )
   }
 
-  app.notFound(c => notFound(c as Request, 'page', c.req.path, null))
+  app.notFound(c => notFound(c, 'page', c.req.path, null))
   app.onError((error, c) => {
-    const view = viewOf(c, assets.urls, deps.publicUrl)
+    const view = viewOf(c)
     if (error instanceof BadQuestion) {
       return respond(c, <BadRequestPage view={view} reason={error.message} />, { status: 400 })
     }
@@ -315,7 +306,7 @@ function textStream(
 
 const LANGUAGE_COOKIE = 'lang'
 
-function viewOf(c: Context, assets: View['assets'], publicUrl: string | undefined): View {
+function createView(c: Context, assets: View['assets'], publicUrl: string | undefined): View {
   const url = new URL(c.req.url)
   const language = languageOf(c)
   return {

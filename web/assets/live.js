@@ -159,7 +159,8 @@ function follow(url) {
     source = new EventSource(url)
     source.addEventListener('next', event => {
       const block = JSON.parse(event.data).data?.newBlocks
-      if (block?.type === 'ADDED') waiting++
+      // What is filled in below the tip changes counts, not the top of a list.
+      if (block?.type === 'ADDED' && !block.history) waiting++
       schedule()
     })
     // The server ends a subscription with `complete`; without closing, the browser would open it again at once.

@@ -43,4 +43,5 @@ export const homeDocument = /* GraphQL */ `
 `
 
 /** What pages listen to: the script only counts the answers and asks for the page again. */
-export const liveDocument = 'subscription NewBlocks($chain: String) { newBlocks(chain: $chain) { id type } }'
+export const liveDocument =
+  'subscription NewBlocks($chain: String) { newBlocks(chain: $chain) { type history } }'

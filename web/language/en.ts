@@ -31,7 +31,7 @@ export const en = {
     nobody: 'nobody else',
     unknownSenders: 'Somebody not yet known',
     unknownAmount: 'an amount not yet known',
-    more: (count: number) => `+${count} more`,
+    more: (count: number) => `+${count}`,
     addresses: (count: string) => `${count} addresses`,
     earlierRanges: (count: string) => `${count} earlier ranges …`,
   },

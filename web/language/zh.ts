@@ -27,7 +27,7 @@ export const zh: Texts = {
     nobody: '无其他人',
     unknownSenders: '尚未知的付款方',
     unknownAmount: '尚未知的金额',
-    more: count => `另有 ${count} 个`,
+    more: count => `+${count}`,
     addresses: count => `${count} 个地址`,
     earlierRanges: count => `更早的 ${count} 段 …`,
   },
