@@ -286,6 +286,7 @@ export const en = {
       senders: { name: 'senders', meaning: 'Each sender was recovered from its transaction’s signature.' },
       pow: { name: 'proof of work', meaning: 'The block’s hash meets the target that its header states.' },
       checkpoint: { name: 'checkpoint', meaning: 'The hash is one that the chain’s definition names.' },
+      consensus: { name: 'consensus', meaning: 'The signatures of those who sealed the block were checked.' },
       traces: { name: 'call frames', meaning: 'The calls within transactions were checked.' },
       effects: { name: 'effects', meaning: 'All movements of coins and tokens are known.' },
     },

@@ -261,6 +261,7 @@ export const zh: Texts = {
       senders: { name: '发送者', meaning: '每个发送者均由交易签名恢复得出。' },
       pow: { name: '工作量证明', meaning: '区块哈希达到区块头所述的目标。' },
       checkpoint: { name: '检查点', meaning: '该哈希列于链的定义之中。' },
+      consensus: { name: '共识', meaning: '已检查封装该区块者的签名。' },
       traces: { name: '调用帧', meaning: '交易内部的调用已检查。' },
       effects: { name: '变动', meaning: '全部币与代币的变动均已知。' },
     },
