@@ -9,5 +9,5 @@ export const evmLocal = defineEvmChain({
   finality: { kind: 'confirmations', safe: 1, final: 64 },
   maxReorgDepth: 256,
   blobSidecarsInRoot: true,
-  endpoints: ['http://127.0.0.1:8545'],
+  endpoints: [],
 })
