@@ -51,10 +51,10 @@ export function createSql(address: StoreAddress, settings: SqlSettings = {}): Sq
   })
   const attempts = settings.attempts ?? 12
 
-  async function repeat<T>(run: () => Promise<T>): Promise<T> {
+  async function repeat<T>(run: (attempt: number) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await run()
+        return await run(attempt)
       } catch (error) {
         const known = asStoreError(error)
         if (!known.retryable || attempt >= attempts) throw known
@@ -75,19 +75,24 @@ export function createSql(address: StoreAddress, settings: SqlSettings = {}): Sq
         return collect(stream)
       }),
     insert: (rows, { token, fence }) =>
-      repeat(async () => {
+      repeat(async attempt => {
         const { stream } = await client.exec({
           query: insertStatement(rows, fence?.expression),
           values: Readable.from([rows.bytes], { objectMode: false }),
           clickhouse_settings: {
             ...ONE_BLOCK,
-            insert_deduplicate: 1,
-            insert_deduplication_token: token,
-            deduplicate_blocks_in_dependent_materialized_views: 1,
+            ...(token === null
+              ? { insert_deduplicate: 0 }
+              : {
+                  insert_deduplicate: 1,
+                  insert_deduplication_token: token,
+                  deduplicate_blocks_in_dependent_materialized_views: 1,
+                }),
           },
           ...withParams(fence?.params),
         })
         await collect(stream)
+        return { repeated: attempt > 1 }
       }),
     command: (sql, params) =>
       repeat(async () => {

@@ -15,9 +15,9 @@ export interface RowsToInsert {
 export interface InsertOptions {
   /**
    * Deduplication token: the same rows sent again under it are stored once, in views too. Never used for other rows:
-   * the store would silently drop them.
+   * the store would silently drop them. Null for rows that may be stored twice.
    */
-  token: string
+  token: string | null
   /**
    * A scalar expression that the store evaluates as the insert arrives: when it is not 0 nothing is written. A writer
    * that slept between its last look and the insert is caught here, which no look of its own could do.
@@ -35,7 +35,11 @@ export interface Sql {
   rows<T = Record<string, unknown>>(sql: string, params?: SqlParams): Promise<T[]>
   /** The answer of a statement that ends in `FORMAT RowBinary`. */
   bytes(sql: string, params?: SqlParams): Promise<Buffer>
-  insert(rows: RowsToInsert, options: InsertOptions): Promise<void>
+  /**
+   * @returns whether the store went away under way, so that it was repeated. It may have noted the token then and lost
+   * the rows: look whether they are there.
+   */
+  insert(rows: RowsToInsert, options: InsertOptions): Promise<{ repeated: boolean }>
   /** A statement without an answer that is safe to repeat. */
   command(sql: string, params?: SqlParams): Promise<void>
 }

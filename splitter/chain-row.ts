@@ -54,6 +54,6 @@ export async function registerChain(sql: Sql, definition: ChainDefinition): Prom
   if (stored[0] && JSON.stringify(stored[0]) === JSON.stringify(values)) return
   const now = Date.now()
   await insertRows(sql, 'chains', columns, [{ ...values, changed_at: BigInt(now) }], {
-    token: `chain:${definition.slug}:${now}`,
+    token: null,
   })
 }

@@ -92,7 +92,7 @@ export function versionOf(batch: number, partition: number): bigint {
 }
 
 /** Two writers may try: the first entry stands, the other vanishes. Read it back to see whose it is. */
-export async function writeEntry(sql: Sql, entry: JournalEntry, now: number): Promise<void> {
+export async function writeEntry(sql: Sql, entry: JournalEntry, now: number, attempt = 0): Promise<void> {
   const row: Record<string, unknown> = {
     chain: entry.chain,
     partition: entry.partition,
@@ -113,7 +113,7 @@ export async function writeEntry(sql: Sql, entry: JournalEntry, now: number): Pr
     'tables.rows': entry.tables.map(table => table.rows),
     'tables.digest': entry.tables.map(table => table.digest),
   }
-  const token = `journal:${entry.chain}:${entry.partition}:${entry.batch}`
+  const token = `journal:${entry.chain}:${entry.partition}:${entry.batch}${attempt > 0 ? `:${attempt}` : ''}`
   await insertRows(sql, 'journal', journalColumns, [row], { token })
 }
 
@@ -205,9 +205,7 @@ export async function writeCheckpoint(
 ): Promise<void> {
   const ranges = checkpoint.ranges.map(([from, to]) => ({ from, to }))
   const row = { chain, partition, ...checkpoint, ranges }
-  await insertRows(sql, 'checkpoints', checkpointColumns, [row], {
-    token: `checkpoint:${chain}:${partition}:${checkpoint.version}`,
-  })
+  await insertRows(sql, 'checkpoints', checkpointColumns, [row], { token: null })
 }
 
 interface CheckpointRow {

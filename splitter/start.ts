@@ -155,7 +155,7 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
         return ingest.revert(event.to, offset)
       case 'finalize': {
         const row = { chain: slug, safe: event.safe, final: event.final, version: offset }
-        await insertRows(sql, 'finality', finalityColumns, [row], { token: `finality:${slug}:${offset}` })
+        await insertRows(sql, 'finality', finalityColumns, [row], { token: null })
         return []
       }
     }

@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import type { ChainModule } from '../schema/chain.ts'
 import { BASE_DATABASE, PARTITION_HEIGHTS } from '../schema/ddl.ts'
 import { FencedError, InputError } from '../schema/errors.ts'
 import type { Sql } from '../schema/ports.ts'
 import { addHeights, type Ranges, removeHeights } from '../schema/ranges.ts'
-import { allColumns, blockTableNames, type TableName } from '../schema/tables.ts'
+import { blockTableNames, type TableName } from '../schema/tables.ts'
 import {
   type CancelledBlock,
   type Checkpoint,
@@ -16,9 +17,10 @@ import {
   writeCheckpoint,
   writeEntry,
 } from './journal.ts'
+import { insertedInto, mendBatch } from './mend.ts'
 import { copyOrphans } from './orphans.ts'
 import { type EncodedPreparedBlock, type PreparedBlock, prepareLinked, SPLIT_VERSION } from './prepare.ts'
-import { type EncodedRows, encodeBlocks, encodeStored, tableOf } from './rows.ts'
+import { type EncodedRows, encodeBlocks, encodeStored } from './rows.ts'
 import { readRows } from './stored.ts'
 
 /** A prepared block, with its rows or with the bytes that were already made of them. */
@@ -82,12 +84,21 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     return NOWHERE
   }
 
-  async function insert(entry: JournalEntry, rows: EncodedRows, purpose: string): Promise<void> {
-    const columns = allColumns(tableOf(rows.table))
+  /** Set when the store may have died in the middle of an insert: what it took up is to be looked at. */
+  let doubtful = false
+
+  async function insert(
+    entry: JournalEntry,
+    rows: EncodedRows,
+    purpose: string,
+    into?: string,
+  ): Promise<void> {
     const fence = fenceOf(slug, partition, entry.batch)
+    const target = insertedInto(rows, into)
     for (const [at, bytes] of rows.chunks.entries()) {
       const token = `${slug}:${partition}:${entry.batch}:${purpose}:${rows.table}:${at}`
-      await sql.insert({ table: `${BASE_DATABASE}.${rows.table}`, columns, bytes }, { token, fence })
+      const { repeated } = await sql.insert({ ...target, bytes }, { token, fence })
+      doubtful ||= repeated
     }
   }
 
@@ -111,12 +122,21 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
       reorg: batch.reorg ?? false,
       tables: encoded.map(({ table, count, digest }) => ({ name: table, rows: count, digest })),
     }
-    await writeEntry(sql, entry, Math.floor(now() / 1000))
-    const standing = await readEntry(sql, slug, partition, number)
+    const standing = await proposeEntry(entry)
     if (standing?.owner !== owner) {
       throw new FencedError(`${slug}: batch ${number} belongs to ${standing?.owner ?? 'nobody'}`)
     }
+    doubtful = false
     await carryOut(entry, encoded)
+  }
+
+  /** The entry that stands for the batch then. A token that is noted although its entry was lost is not used again. */
+  async function proposeEntry(entry: JournalEntry): Promise<JournalEntry | null> {
+    for (let attempt = 0; ; attempt++) {
+      await writeEntry(sql, entry, Math.floor(now() / 1000), attempt)
+      const standing = await readEntry(sql, slug, partition, entry.batch)
+      if (standing || attempt >= 3) return standing
+    }
   }
 
   /** All of a batch after its entry; safe to repeat from the start. */
@@ -132,8 +152,22 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     if (entry.cancels.length > 0) await cancel(entry)
     await Promise.all(rest.map(rows => insert(entry, rows, 'add')))
     for (const rows of last) await insert(entry, rows, 'add')
+    if (doubtful) await mend(entry, encoded)
     const heights = entry.blocks.map(block => block.height)
     await commit(entry.batch, addHeights(kept, heights), heights)
+  }
+
+  async function mend(entry: JournalEntry, encoded: readonly EncodedRows[]): Promise<void> {
+    // What was to go and is still there: cancelled under another token.
+    await cancel(entry, `again:${randomUUID()}`)
+    const version = versionOf(entry.batch, partition)
+    await mendBatch(
+      { sql, chain: slug, insert: (rows, purpose, into) => insert(entry, rows, purpose, into) },
+      entry.blocks.map(block => ({ height: block.height, version })),
+      encoded,
+      entry.cancels,
+    )
+    doubtful = false
   }
 
   async function publish(next: Checkpoint): Promise<void> {
@@ -158,7 +192,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
   }
 
   /** Rows of blocks that are to go, as they stand; each is sent back once with row_sign -1 and its own version. */
-  async function cancel(entry: JournalEntry): Promise<void> {
+  async function cancel(entry: JournalEntry, purpose = 'cancel'): Promise<void> {
     if (entry.reorg) await copyOrphans(sql, chain, entry, fenceOf(slug, partition, entry.batch))
     for (const table of blockTableNames) {
       const rows = await readRows(sql, slug, table, selectionOf(entry.cancels))
@@ -168,7 +202,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
         rows.map(row => ({ ...row, row_sign: -1 as const })),
       )
       // What is still live says what is left to do: the token names the rows, not only the batch.
-      await insert(entry, negative, `cancel:${negative.digest}`)
+      await insert(entry, negative, `${purpose}:${negative.digest}`)
     }
   }
 
@@ -205,6 +239,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
 
   /** Repeats an open batch exactly, or takes it back where that cannot be done. */
   async function settle(entry: JournalEntry): Promise<void> {
+    doubtful = true
     const version = versionOf(entry.batch, partition)
     const added = entry.blocks.map(block => ({ height: block.height, version }))
     const archived = await readRows(sql, slug, 'raw_blocks', selectionOf(added))
@@ -223,7 +258,9 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
       return
     }
     // Another program made these rows: they go, and so do the ones they were to replace. The heights are missing then.
-    await cancel({ ...entry, cancels: [...entry.cancels, ...added], reorg: false })
+    const all = { ...entry, blocks: [], cancels: [...entry.cancels, ...added], reorg: false }
+    await cancel(all)
+    await mend(all, [])
     await commit(
       entry.batch,
       removeHeights(
@@ -235,7 +272,9 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
 
   /** Nothing was cancelled yet: what was hidden comes back, what the archive has of the batch goes. */
   async function takeBack(entry: JournalEntry, added: CancelledBlock[]): Promise<void> {
-    await cancel({ ...entry, cancels: added, reorg: false })
+    const all = { ...entry, blocks: [], cancels: added, reorg: false }
+    await cancel(all)
+    await mend(all, [])
     const hidden = entry.cancels.map(block => block.height)
     await commit(entry.batch, addHeights(checkpoint.ranges, hidden))
   }

@@ -50,7 +50,7 @@ beforeAll(async () => {
       server.close(resolve)
       if ('closeAllConnections' in server) server.closeAllConnections()
     })
-}, 120_000)
+}, 400_000)
 afterAll(async () => {
   await stop?.()
   await world?.close()

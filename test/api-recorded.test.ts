@@ -14,7 +14,7 @@ describeRecorded('recorded blocks', () => {
       bitcoin: [0, 9, 169, 170, 171, 200_000],
       ethereum: [4_370_006, 15_753_009, 18_000_000, 24_476_005],
     })
-  }, 180_000)
+  }, 400_000)
   afterAll(() => world?.close())
 
   test('bitcoin: the first payment', async () => {

@@ -21,7 +21,7 @@ async function countStatements(document: string, variables: Record<string, unkno
 
 beforeAll(async () => {
   world = await openApiWorld({ 'bitcoin-regtest': 'all', 'evm-local': 'all' })
-}, 180_000)
+}, 400_000)
 afterAll(() => world?.close())
 
 describe('search', () => {

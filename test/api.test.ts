@@ -40,7 +40,7 @@ beforeAll(async () => {
     'bitcoin-regtest': 'all',
     'evm-local': 'all',
   })
-}, 180_000)
+}, 400_000)
 afterAll(() => world?.close())
 
 describe('chains', () => {

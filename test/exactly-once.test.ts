@@ -76,8 +76,8 @@ function select(statement: string): Promise<Record<string, unknown>[]> {
   return sql.rows(statement, { slug })
 }
 
-function insertRows(table: TableName, bytes: Uint8Array, token: string): Promise<void> {
-  return sql.insert(
+async function insertRows(table: TableName, bytes: Uint8Array, token: string): Promise<void> {
+  await sql.insert(
     { table: `${BASE_DATABASE}.${table}`, columns: allColumns(blockTables[table]), bytes },
     { token },
   )
@@ -211,6 +211,87 @@ describe('on the engine', () => {
   })
 })
 
+describe('a store that dies between noting a token and taking up the rows', () => {
+  /** The rows go, the token stays; whoever inserted them never hears of it. */
+  class StoreGone extends Error {}
+  function losing(into: string, lost: string): Sql {
+    return {
+      ...sql,
+      async insert(rows, options) {
+        const outcome = await sql.insert(rows, options)
+        if (rows.table !== `${BASE_DATABASE}.${into}` || options.token === null) return outcome
+        const condition = lost.endsWith('sums') ? '1' : 'height >= 5'
+        await sql.command(
+          `ALTER TABLE ${BASE_DATABASE}.${lost} DELETE WHERE chain = {slug:String} AND ${condition} SETTINGS mutations_sync = 2`,
+          { slug },
+        )
+        throw new StoreGone()
+      },
+    }
+  }
+
+  test.each([
+    ['effects', 'effects'],
+    ['effects', 'effects_by_address'],
+    ['effects', 'balance_sums'],
+    ['transactions', 'transactions'],
+    ['transactions', 'chain_sums'],
+    ['hashes', 'hashes'],
+    ['blocks', 'blocks'],
+  ])('inserting into %s, %s lost: the next writer finds out and mends it', async (into, lost) => {
+    await (await open()).write({ add: prepare(paperBlocks(0, 4)) })
+    const writer = await open({ sql: losing(into, lost) })
+    await expect(writer.write({ add: prepare(paperBlocks(5, 9)) })).rejects.toThrow(StoreGone)
+    await open()
+    expect(await counts()).toEqual(TEN_BLOCKS)
+    await expectSound()
+  })
+
+  test('the rows that cancel others are lost: they are sent again', async () => {
+    await (await open()).write({ add: prepare(paperBlocks(0, 9)) })
+    const before = await counts()
+    let cancels = 0
+    const watched: Sql = {
+      ...sql,
+      async insert(rows, options) {
+        const outcome = await sql.insert(rows, options)
+        if (!options.token?.includes(':cancel:') || !rows.table.endsWith('.effects') || cancels++ > 0)
+          return outcome
+        await sql.command(
+          `ALTER TABLE ${BASE_DATABASE}.effects DELETE WHERE chain = {slug:String} AND row_sign = -1 SETTINGS mutations_sync = 2`,
+          { slug },
+        )
+        throw new StoreGone()
+      },
+    }
+    const writer = await open({ sql: watched })
+    const again = { add: prepare(paperBlocks(8, 9)), cancel: [8, 9] }
+    await expect(writer.write(again)).rejects.toThrow(StoreGone)
+    await open()
+    expect(await counts()).toEqual(before)
+    await expectSound()
+  })
+
+  test('the entry in the journal is lost: it is written again under another token', async () => {
+    let entries = 0
+    const watched: Sql = {
+      ...sql,
+      async insert(rows, options) {
+        const outcome = await sql.insert(rows, options)
+        if (!rows.table.endsWith('.journal') || entries++ > 0) return outcome
+        await sql.command(
+          `ALTER TABLE ${BASE_DATABASE}.journal DELETE WHERE chain = {slug:String} SETTINGS mutations_sync = 2`,
+          { slug },
+        )
+        return outcome
+      },
+    }
+    await (await open({ sql: watched })).write({ add: prepare(paperBlocks(0, 9)) })
+    expect([entries, await counts()]).toEqual([2, TEN_BLOCKS])
+    await expectSound()
+  })
+})
+
 describe('whole blocks', () => {
   test('readers see a batch when it is committed, not before', async () => {
     const writer = await open()
@@ -219,8 +300,9 @@ describe('whole blocks', () => {
     const watched: Sql = {
       ...sql,
       async insert(...args) {
-        await sql.insert(...args)
+        const outcome = await sql.insert(...args)
         seen.push((await counts()).transactions ?? -1)
+        return outcome
       },
     }
     const second = await open({ sql: watched })
@@ -241,8 +323,9 @@ describe('whole blocks', () => {
     const watched: Sql = {
       ...sql,
       async insert(rows, options) {
-        await sql.insert(rows, options)
+        const outcome = await sql.insert(rows, options)
         if (rows.table.endsWith('.effects')) during.push(await balances())
+        return outcome
       },
     }
     await (await open({ sql: watched })).write({ add: prepare(paperBlocks(5, 9)) })
@@ -403,7 +486,7 @@ async function undisturbed(plan: Plan): Promise<number> {
     ...sql,
     async insert(...args) {
       inserts++
-      await sql.insert(...args)
+      return sql.insert(...args)
     },
   }
   await writePlan(await open({ sql: counted }), plan)

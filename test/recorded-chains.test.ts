@@ -254,7 +254,7 @@ describeRecorded('recorded chains', () => {
         [],
       ])
     }
-  }, 120_000)
+  }, 400_000)
 
   test('one value changed by SQL in any table: `check` names the block and the difference', async () => {
     // Every base table with its kind of damage; each is done on a block of its own, and found at once.
@@ -306,7 +306,7 @@ describeRecorded('recorded chains', () => {
       }
     }
     await rm(copy, { recursive: true, force: true })
-  }, 120_000)
+  }, 400_000)
 
   test('a recording with one byte changed: that block is refused by the proof that failed, the others are stored', async () => {
     const copies = await mkdtemp(join(tmpdir(), 'wanlian-changed-'))
@@ -354,7 +354,7 @@ describeRecorded('recorded chains', () => {
       await expectNothingAt(data, 'ethereum', height)
     }
     await rm(copies, { recursive: true, force: true })
-  }, 120_000)
+  }, 400_000)
 
   test('the same for bitcoin: a changed transaction, a changed header, a block cut short', async () => {
     const copies = await mkdtemp(join(tmpdir(), 'wanlian-changed-'))
@@ -394,7 +394,7 @@ describeRecorded('recorded chains', () => {
       await expectNothingAt(data, 'bitcoin', 170)
     }
     await rm(copies, { recursive: true, force: true })
-  }, 120_000)
+  }, 400_000)
 
   test('views read the same from a copy that was merged in the background', async () => {
     await withSql(async client => {

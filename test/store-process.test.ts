@@ -34,8 +34,8 @@ function encode(rows: readonly { id: number; payload: Uint8Array }[]): Uint8Arra
   return out.view()
 }
 
-function insert(rows: Parameters<typeof encode>[0], token: string): Promise<void> {
-  return world.sql.insert({ table: 'wanlian.contract', columns, bytes: encode(rows) }, { token })
+async function insert(rows: Parameters<typeof encode>[0], token: string): Promise<void> {
+  await world.sql.insert({ table: 'wanlian.contract', columns, bytes: encode(rows) }, { token })
 }
 
 async function totals(): Promise<{ rows: number; summed: number }> {

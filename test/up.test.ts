@@ -181,7 +181,7 @@ describe('kill -9, with blocks and reorgs going on', () => {
 
   test('of the parent, of the store, in the middle of reorgs: it goes on where it was, nothing twice, nothing left', async () => {
     const data = join(directory, 'killed')
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < 4; round++) {
       const up = await startUp(data, [`${slug}=${node.url}`])
       const before = await storePid(data)
       // A part of the history the first time, the tip afterwards.

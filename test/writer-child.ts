@@ -31,7 +31,7 @@ const watched: Sql = {
   async insert(...args) {
     inserts++
     if (signal !== null && inserts === at) process.kill(process.pid, signal)
-    await sql.insert(...args)
+    return sql.insert(...args)
   },
 }
 
