@@ -28,6 +28,8 @@ export default defineConfig({
   resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
   test: {
     pool: 'forks',
+    // Store tests wait as much as they work.
+    maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/plain-reporter.ts'],
     projects: [
