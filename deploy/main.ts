@@ -2,15 +2,20 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import pino, { type Logger } from 'pino'
 import { AppError, describeError } from '../schema/errors.ts'
 import { type CommandContext, EXIT } from './command.ts'
-import { runBlock } from './commands/block.ts'
-import { runCheck } from './commands/check.ts'
-import { runDoctor } from './commands/doctor.ts'
-import { runIndex } from './commands/index.ts'
-import { runMigrate } from './commands/migrate.ts'
-import { runRecord } from './commands/record.ts'
-import { runSql } from './commands/sql.ts'
-import { runDemo, runUp } from './commands/up.ts'
 import { readConfig } from './config.ts'
+
+/** Loaded when it is asked for: most commands need a small part of the program. */
+const commands = {
+  block: async () => (await import('./commands/block.ts')).runBlock,
+  check: async () => (await import('./commands/check.ts')).runCheck,
+  demo: async () => (await import('./commands/up.ts')).runDemo,
+  doctor: async () => (await import('./commands/doctor.ts')).runDoctor,
+  index: async () => (await import('./commands/index.ts')).runIndex,
+  migrate: async () => (await import('./commands/migrate.ts')).runMigrate,
+  record: async () => (await import('./commands/record.ts')).runRecord,
+  sql: async () => (await import('./commands/sql.ts')).runSql,
+  up: async () => (await import('./commands/up.ts')).runUp,
+}
 
 interface GlobalOptions {
   config?: string
@@ -22,13 +27,14 @@ export async function main(argv: readonly string[]): Promise<number> {
   const logger = pino({ level: process.env.WANLIAN_LOG ?? 'info' }, pino.destination({ dest: 2, sync: true }))
   let exitCode: number = EXIT.done
   const run =
-    <Args extends unknown[]>(command: (context: CommandContext, ...args: Args) => Promise<number>) =>
+    <Args extends unknown[]>(load: () => Promise<CommandOf<Args>>) =>
     async (globals: GlobalOptions, ...args: Args) => {
       const config = await readConfig({
         file: globals.config,
         dataDirectory: globals.data,
         environment: process.env,
       })
+      const command = await load()
       exitCode = await command({ config, logger, stdout: process.stdout, terminal: process.stderr }, ...args)
     }
   try {
@@ -49,8 +55,10 @@ function report(error: unknown, logger: Logger): number {
   return EXIT.input
 }
 
+type CommandOf<Args extends unknown[]> = (context: CommandContext, ...args: Args) => Promise<number>
+
 type Run = <Args extends unknown[]>(
-  command: (context: CommandContext, ...args: Args) => Promise<number>,
+  load: () => Promise<CommandOf<Args>>,
 ) => (globals: GlobalOptions, ...args: Args) => Promise<void>
 
 function buildProgram(run: Run): Command {
@@ -84,12 +92,12 @@ function buildProgram(run: Run): Command {
       .addOption(host())
 
   following('up', 'follow chains, serve site, API and SQL: everything in one process').action(options =>
-    run(runUp)(options, options),
+    run(commands.up)(options, options),
   )
 
   following('doctor', 'say what is wrong with what up would use, and what to do')
     .option('--json', 'for machines: one line')
-    .action(options => run(runDoctor)(options, options))
+    .action(options => run(commands.doctor)(options, options))
 
   command('demo', 'up on two development chains of this machine that need no network')
     .addOption(sitePort())
@@ -101,7 +109,7 @@ function buildProgram(run: Run): Command {
     )
     .action(options => {
       const data = options.data ?? (process.env.WANLIAN_DATA || './data/demo')
-      return run(runDemo)({ ...options, data }, options)
+      return run(commands.demo)({ ...options, data }, options)
     })
 
   command('index <chain>', 'fetch, verify, split and store blocks, then exit')
@@ -114,34 +122,36 @@ function buildProgram(run: Run): Command {
     .addOption(
       new Option('--batch <blocks>', 'blocks written in one go (default 250)').argParser(parseHeight),
     )
-    .action((chain: string, options) => run(runIndex)(options, chain, options))
+    .action((chain: string, options) => run(commands.index)(options, chain, options))
 
   command('sql <query>', 'run a statement on the store')
     .option(
       '--format <format>',
       'any ClickHouse format (default: PrettyCompact on a terminal, else TabSeparated)',
     )
-    .action((query: string, options) => run(runSql)(options, query, options.format as string | undefined))
+    .action((query: string, options) =>
+      run(commands.sql)(options, query, options.format as string | undefined),
+    )
 
   command('block <chain> <block>', 'fetch and verify one block by height or hash, print its rows')
     .addOption(node())
     .option('--senders', 'prove EVM senders by signature recovery')
-    .action((chain: string, block: string, options) => run(runBlock)(options, chain, block, options))
+    .action((chain: string, block: string, options) => run(commands.block)(options, chain, block, options))
 
   command('check <chain>', 'prove stored blocks again and compare every row')
     .addOption(height('from', 'first height'))
     .addOption(height('to', 'last height'))
-    .action((chain: string, options) => run(runCheck)(options, chain, options))
+    .action((chain: string, options) => run(commands.check)(options, chain, options))
 
   command('record <chain>', "write a node's answers as a recording")
     .addOption(node())
     .addOption(height('from', 'first height').makeOptionMandatory())
     .addOption(height('to', 'last height').makeOptionMandatory())
     .requiredOption('--out <dir>', 'directory of the recording')
-    .action((chain: string, options) => run(runRecord)(options, chain, options))
+    .action((chain: string, options) => run(commands.record)(options, chain, options))
 
   command('migrate', 'bring the store to this version of the schema').action(options =>
-    run(runMigrate)(options),
+    run(commands.migrate)(options),
   )
   return program
 }

@@ -2,8 +2,7 @@ import { join } from 'node:path'
 import { ConfigError } from '../../schema/errors.ts'
 import { type CommandContext, EXIT } from '../command.ts'
 import { type ChainSettings, type Config, findChain } from '../config.ts'
-import { startDemoChains } from '../dev/demo-chains.ts'
-import { type Addresses, runEverything } from '../up.ts'
+import type { Addresses } from '../up.ts'
 
 export interface UpOptions {
   /** `<chain>=<endpoint>`; they replace the configured chains. */
@@ -17,7 +16,9 @@ export interface UpOptions {
 export async function runUp(context: CommandContext, options: UpOptions): Promise<number> {
   const config = withOptions(context.config, options)
   const chains = chosenChains(config, options.node)
-  await runEverything({ ...context, config }, chains, tell(context), stopSignal())
+  const stop = stopSignal()
+  const { runEverything } = await import('../up.ts')
+  await runEverything({ ...context, config }, chains, tell(context), stop)
   return EXIT.done
 }
 
@@ -28,6 +29,8 @@ export async function runDemo(
 ): Promise<number> {
   const config = withOptions(context.config, options)
   const stop = stopSignal()
+  const { startDemoChains } = await import('../dev/demo-chains.ts')
+  const { runEverything } = await import('../up.ts')
   const demo = await startDemoChains({
     directory: join(config.dataDirectory, 'demo'),
     logger: context.logger,
