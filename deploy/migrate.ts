@@ -62,7 +62,7 @@ export async function migrate(sql: Sql, migrations?: readonly Migration[]): Prom
   for (const migration of known) {
     if (checksums.has(migration.name)) continue
     for (const statement of migration.statements) await sql.command(repeatable(statement))
-    await note(sql, migration.name, migration.checksum)
+    await note(sql, [migration])
     applied.push(migration.name)
   }
   return { applied, views: await replaceViews(sql, checksums) }
@@ -114,22 +114,29 @@ function repeatable(statement: string): string {
   return statement.replace(/^CREATE (TABLE|MATERIALIZED VIEW) (?!IF NOT EXISTS)/, 'CREATE $1 IF NOT EXISTS ')
 }
 
-async function note(sql: Sql, name: string, sum: string): Promise<void> {
+interface Note {
+  name: string
+  checksum: string
+}
+
+async function note(sql: Sql, notes: readonly Note[]): Promise<void> {
+  if (notes.length === 0) return
   await sql.command(
-    `INSERT INTO ${BASE_DATABASE}.migrations (name, checksum) VALUES ({name:String}, {checksum:String})`,
-    { name, checksum: sum },
+    `INSERT INTO ${BASE_DATABASE}.migrations (name, checksum)
+    SELECT note.1, note.2 FROM (SELECT arrayJoin(arrayZip({names:Array(String)}, {checksums:Array(String)})) AS note)`,
+    { names: notes.map(({ name }) => name), checksums: notes.map(({ checksum }) => checksum) },
   )
 }
 
+/** A view may be replaced any number of times: what was done is noted at the end, in one go. */
 async function replaceViews(sql: Sql, checksums: ReadonlyMap<string, string>): Promise<string[]> {
-  const replaced: string[] = []
-  for (const view of views) {
-    const statement = createViewSql(view)
-    const [name, sum] = [`view ${view.name}`, checksum(statement)]
-    if (checksums.get(name) === sum) continue
-    await sql.command(statement)
-    await note(sql, name, sum)
-    replaced.push(view.name)
-  }
-  return replaced
+  const changed = views
+    .map(view => {
+      const statement = createViewSql(view)
+      return { view, statement, name: `view ${view.name}`, checksum: checksum(statement) }
+    })
+    .filter(({ name, checksum }) => checksums.get(name) !== checksum)
+  for (const { statement } of changed) await sql.command(statement)
+  await note(sql, changed)
+  return changed.map(({ view }) => view.name)
 }

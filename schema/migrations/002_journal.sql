@@ -151,8 +151,24 @@ ENGINE = MergeTree
 ORDER BY (chain, height, time)
 SETTINGS non_replicated_deduplication_window = 100000;
 
--- Effects in their second order: the history of an address without reading the others.
-CREATE TABLE wanlian.effects_by_address AS wanlian.effects
+-- Effects in their second order: the history of an address without reading the others. Its order is its index.
+CREATE TABLE wanlian.effects_by_address
+(
+  `chain` LowCardinality(String),
+  `height` UInt64 CODEC(Delta, ZSTD(1)),
+  `time` DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
+  `hash_form` Enum8('hex' = 0, '0x' = 1, 'text' = 2),
+  `block_hash` String CODEC(ZSTD(1)),
+  `index` UInt32 CODEC(Delta, ZSTD(1)),
+  `transaction_hash` String CODEC(ZSTD(1)),
+  `transaction_index` Nullable(UInt32) CODEC(Delta, ZSTD(1)),
+  `address` String CODEC(ZSTD(1)),
+  `asset` String CODEC(ZSTD(1)),
+  `amount` Int256 CODEC(ZSTD(1)),
+  `kind` LowCardinality(String),
+  `row_sign` Int8,
+  `row_version` UInt64 CODEC(ZSTD(1))
+)
 ENGINE = VersionedCollapsingMergeTree(row_sign, row_version)
 PARTITION BY (chain, intDiv(height, 5000000))
 ORDER BY (chain, address, height, `index`)
