@@ -19,9 +19,7 @@ export function checkSplitBlock(split: SplitBlock): void {
   checkDense(where, 'transactions', transactions)
   checkDense(where, 'effects', effects)
   checkOwners(where, effects, transactions)
-  const complete = new Set<string>([''])
-  for (const row of transactions) if (row.effects_complete) complete.add(formatHex(row.hash))
-  checkZeroSums(where, effects, complete)
+  checkZeroSums(where, effects, transactions)
 }
 
 function checkDense(where: string, table: string, rows: readonly { index: number }[]): void {
@@ -49,18 +47,30 @@ function checkOwners(
   }
 }
 
-/** Coins come from somewhere and go somewhere: each transaction's effects sum to zero in every asset. */
-function checkZeroSums(where: string, effects: readonly EffectRow[], complete: ReadonlySet<string>): void {
-  const sums = new Map<string, bigint>()
-  for (const effect of effects) {
-    if (effect.amount === 0n) throw new InvariantError(`${where}: effect ${effect.index} moves nothing`)
-    if (effect.asset === '') throw new InvariantError(`${where}: effect ${effect.index} names no asset`)
-    const hash = formatHex(effect.transaction_hash)
-    if (!complete.has(hash)) continue
-    const key = `${hash} ${effect.asset}`
-    sums.set(key, (sums.get(key) ?? 0n) + effect.amount)
+/**
+ * Coins come from somewhere and go somewhere: each transaction's effects sum to zero in every asset, where all of them are
+ * known, and so do those of the block itself.
+ */
+function checkZeroSums(
+  where: string,
+  effects: readonly EffectRow[],
+  transactions: readonly TransactionRow[],
+): void {
+  /** By place of the transaction and asset. */
+  const sums = new Map<number | null, Map<string, bigint>>()
+  for (const { index, amount, asset, transaction_index } of effects) {
+    if (amount === 0n) throw new InvariantError(`${where}: effect ${index} moves nothing`)
+    if (asset === '') throw new InvariantError(`${where}: effect ${index} names no asset`)
+    if (transaction_index !== null && !transactions[transaction_index]!.effects_complete) continue
+    const known = sums.get(transaction_index)
+    if (known) known.set(asset, (known.get(asset) ?? 0n) + amount)
+    else sums.set(transaction_index, new Map([[asset, amount]]))
   }
-  for (const [key, sum] of sums) {
-    if (sum !== 0n) throw new InvariantError(`${where}: effects of ${key} sum to ${sum}, expected 0`)
+  for (const [place, byAsset] of sums) {
+    for (const [asset, sum] of byAsset) {
+      if (sum === 0n) continue
+      const owner = place === null ? '' : formatHex(transactions[place]!.hash)
+      throw new InvariantError(`${where}: effects of ${owner} ${asset} sum to ${sum}, expected 0`)
+    }
   }
 }

@@ -1,5 +1,6 @@
 import { equalBytes, formatHex } from '../schema/bytes.ts'
 import type { ChainModule, ChainSource, KnownOutput, Outpoint } from '../schema/chain.ts'
+import { RowWriter } from '../schema/columns.ts'
 import { AppError, describeError, ProofError } from '../schema/errors.ts'
 import type { Sql } from '../schema/ports.ts'
 import { createOutputLookup } from './outputs.ts'
@@ -51,6 +52,7 @@ export function createPreparer<Raw>(deps: {
   const { sql, chain, source } = deps
   const slug = chain.definition.slug
   const lookup = createOutputLookup(sql, slug)
+  const out = new RowWriter()
 
   async function prepare(
     blocks: readonly PendingBlock<Raw>[],
@@ -82,7 +84,7 @@ export function createPreparer<Raw>(deps: {
         for (const { outpoint, output } of chain.outputs?.created(whole) ?? []) {
           created.set(outpointKey(outpoint), output)
         }
-        ready.push(encodePrepared(prepared))
+        ready.push(encodePrepared(prepared, out))
       } catch (error) {
         if (!(error instanceof AppError)) throw error
         failed.push({ height, reason: describeError(error), code: error.code })

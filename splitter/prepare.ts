@@ -1,5 +1,6 @@
 import { equalBytes, formatHex } from '../schema/bytes.ts'
 import type { ChainModule, ProvenBlock, Verified } from '../schema/chain.ts'
+import type { RowWriter } from '../schema/columns.ts'
 import { ProofError } from '../schema/errors.ts'
 import { checkSplitBlock } from '../schema/invariants.ts'
 import type { SharedValues } from '../schema/tables.ts'
@@ -23,9 +24,9 @@ export interface PreparedBlock extends BlockToEncode, Preparation {}
 export interface EncodedPreparedBlock extends EncodedBlock, Preparation {}
 
 /** Makes the bytes of a block's rows before its batch is full, and lets go of the rows. */
-export function encodePrepared(block: PreparedBlock): EncodedPreparedBlock {
+export function encodePrepared(block: PreparedBlock, out?: RowWriter): EncodedPreparedBlock {
   const { verified, linked, size } = block
-  return { verified, linked, size, ...encodeBlock(block) }
+  return { verified, linked, size, ...encodeBlock(block, out) }
 }
 
 /**

@@ -53,10 +53,12 @@ export function tableOf(name: TableName): Table {
   return blockTables[name]
 }
 
-/** Rows of one block as bytes; `encodeBlocks` puts the version in. */
-export function encodeBlock({ shared, rows }: BlockToEncode): EncodedBlock {
+/**
+ * Rows of one block as bytes; `encodeBlocks` puts the version in.
+ * @param out where the rows are written first; one for many blocks has grown to their size.
+ */
+export function encodeBlock({ shared, rows }: BlockToEncode, out = new RowWriter()): EncodedBlock {
   const encoded = new Map<TableName, readonly Piece[]>()
-  const out = new RowWriter()
   for (const name of blockTableNames) {
     const own = rows[name]
     if (!own || own.length === 0) continue
