@@ -109,7 +109,7 @@ export interface TransactionRow {
   receiverCount: number
   details:
     | { kind: 'UtxoTransaction'; isCoinbase: boolean }
-    | { kind: 'EvmTransaction'; contractAddress: string | null; call: { name: string } | null }
+    | { kind: 'EvmTransaction'; to: string | null; call: { name: string } | null }
     | null
 }
 export const TRANSACTION_ROW = /* GraphQL */ `
@@ -118,7 +118,7 @@ export const TRANSACTION_ROW = /* GraphQL */ `
     details {
       kind: __typename
       ... on UtxoTransaction { isCoinbase }
-      ... on EvmTransaction { contractAddress call { name } }
+      ... on EvmTransaction { to call { name } }
     }
   }
 `

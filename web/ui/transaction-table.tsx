@@ -94,7 +94,7 @@ function What({ view, row }: { view: View; row: TransactionRow }) {
         ? details.isCoinbase
           ? kinds.coinbase
           : kinds.payment
-        : details.contractAddress !== null
+        : details.to === null
           ? kinds.creation
           : (details.call?.name ?? (row.amount !== null && row.amount !== '0' ? kinds.payment : kinds.call))
   return (
