@@ -18,4 +18,9 @@ export const bitcoin = defineUtxoChain({
   bip34Height: 227_931,
   segwitHeight: 481_824,
   mweb: false,
+  /** Those of 91,812 and 91,722 have the same hashes: BIP-30. */
+  overwritingCoinbases: [
+    { height: 91_842, hash: 'd5d27987d2a3dfc724e359870c6644b40e497bdc0589a033220fe15429d88599' },
+    { height: 91_880, hash: 'e3bf3d07d4b0375638d5f1db5255fe07ba2c4cb067cd81b84ee974b6585fb468' },
+  ],
 })

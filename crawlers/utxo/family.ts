@@ -13,24 +13,36 @@ import { verifyBlock } from './verify.ts'
 /** A chain of the family: what outsiders see, and in what it differs from Bitcoin. */
 export interface UtxoChainOptions
   extends Omit<ChainDefinition, 'family' | 'ledger' | 'hashForm' | 'partialEffects'>,
-    Omit<UtxoRules, 'genesisHash'> {
+    Omit<UtxoRules, 'genesisHash' | 'overwritingCoinbases'>,
+    Partial<Pick<UtxoRules, 'overwritingCoinbases'>> {
   /** `chain` in `getblockchaininfo`: main, test, regtest. */
   network: string
 }
 
 /** Makes a chain of the utxo family: blocks of transactions that spend outputs of earlier ones. */
 export function defineUtxoChain(options: UtxoChainOptions): Chain<UtxoRaw> {
-  const { addresses, proofOfWork, powLimit, auxPow, mweb, bip34Height, segwitHeight, network, ...facts } =
+  const { addresses, proofOfWork, powLimit, auxPow, mweb, bip34Height, segwitHeight, network, ...others } =
     options
+  const { overwritingCoinbases = [], ...facts } = others
   const definition: ChainDefinition = {
     ...facts,
     family: 'utxo',
     ledger: 'utxo',
     hashForm: 'hex',
-    partialEffects: 'outputs that can never be spent (the genesis block, overwritten coinbases) are counted',
+    partialEffects: '',
   }
   const { genesisHash } = facts
-  const rules = { genesisHash, addresses, proofOfWork, powLimit, auxPow, mweb, bip34Height, segwitHeight }
+  const rules: UtxoRules = {
+    genesisHash,
+    addresses,
+    proofOfWork,
+    powLimit,
+    auxPow,
+    mweb,
+    bip34Height,
+    segwitHeight,
+    overwritingCoinbases,
+  }
   const format = blockFormat(rules)
   const read = createBlockReader(format)
   return {

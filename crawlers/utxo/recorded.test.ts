@@ -175,6 +175,36 @@ describeRecorded('Bitcoin', () => {
     }
   }, 60_000)
 
+  test("the reward of block 0 is nobody's, and one that was overwritten is counted once", async () => {
+    const sums = ({ rows }: SplitBlock) => {
+      const byAddress = new Map<string, bigint>()
+      for (const { address, amount } of rows.effects!)
+        byAddress.set(address, (byAddress.get(address) ?? 0n) + amount)
+      return [...byAddress.values()]
+    }
+    const genesis = split(bitcoin, await load(bitcoin, 0))
+    checkSplitBlock(genesis)
+    expect(genesis.rows.effects!.map(({ kind, amount }) => [kind, amount])).toEqual([
+      ['reward', 5_000_000_000n],
+      ['reward', -5_000_000_000n],
+      ['irregular', -5_000_000_000n],
+      ['irregular', 5_000_000_000n],
+    ])
+    expect(sums(genesis)).toEqual([0n, 0n])
+    expect(sums(split(bitcoin, await load(bitcoin, 1)))).toEqual([5_000_000_000n, -5_000_000_000n])
+
+    // Recorded is the first of the two blocks with this coinbase: the second differs in nothing that makes effects.
+    const source = await openRecorded(bitcoin, join(recordings, 'bitcoin-cash'))
+    const first = await source.blockAt(91_722)
+    expect(sums(split(bitcoin, first))).toEqual([5_000_000_000n, -5_000_000_000n])
+    const second = split(bitcoin, { ...first, height: 91_880 })
+    checkSplitBlock(second)
+    expect(sums(second)).toEqual([0n, 0n])
+    expect(sums(split(bitcoin, { ...first, height: 91_842 }))).toEqual([5_000_000_000n, -5_000_000_000n])
+    const onAnother = litecoin.split(first, { ...bitcoin.verify(first), height: 91_880 })
+    expect(sums(onAnother)).toEqual([5_000_000_000n, -5_000_000_000n])
+  })
+
   test('block 200000: known only by its description, its inputs only told', async () => {
     const source: ChainSource<UtxoRaw> = await openRecorded(bitcoin)
     const raw = await source.attachPrevious!(await source.blockAt(200_000))

@@ -14,6 +14,11 @@ export interface UtxoRules extends WorkRules {
   segwitHeight: number | null
   /** Litecoin's extension blocks. */
   mweb: boolean
+  /**
+   * Blocks whose coinbase has the hash of an earlier one: its outputs took the place of the earlier ones, of which nothing
+   * is left (BIP-30).
+   */
+  overwritingCoinbases: readonly { height: number; hash: string }[]
 }
 
 /** Which parts blocks may have under these rules. */

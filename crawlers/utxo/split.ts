@@ -5,7 +5,7 @@ import {
   type SplitBlock,
   SYNTHETIC_ADDRESS,
 } from '../../schema/block.ts'
-import { reverseBytes } from '../../schema/bytes.ts'
+import { formatHex, reverseBytes } from '../../schema/bytes.ts'
 import type { Verified } from '../../schema/chain.ts'
 import { type BlockTables, hashPrefix, type RowOf } from '../../schema/tables.ts'
 import { formatAddress } from './address.ts'
@@ -136,16 +136,44 @@ function addTransfers({ transaction, spent, spenders, receivers, fee }: Entry, a
   add(SYNTHETIC_ADDRESS, fee ?? 0n, 'fee')
 }
 
-function effectRows(entries: readonly Entry[]): Row<'effects'>[] {
+const NO_HASH = Buffer.alloc(0)
+
+/**
+ * Whether as much as the coinbase's outputs hold is lost with this block. The outputs of block 0 are of no use: nodes do not
+ * take them into their set. A coinbase with the hash of an earlier one has its very outputs: both together are worth one.
+ */
+function losesReward(coinbase: Entry, height: number, rules: UtxoRules): boolean {
+  return (
+    height === 0 ||
+    rules.overwritingCoinbases.some(one => one.height === height && one.hash === formatHex(coinbase.hash))
+  )
+}
+
+function addLoss({ transaction, receivers, outputAmount }: Entry, add: AddEffect): void {
+  transaction.outputs.forEach(({ amount }, at) => {
+    add(receivers[at]!.address, -amount, 'irregular')
+  })
+  add(SYNTHETIC_ADDRESS, outputAmount, 'irregular')
+}
+
+/** Effects of the transactions in order, then those of the block itself. */
+function effectRows(entries: readonly Entry[], height: number, rules: UtxoRules): Row<'effects'>[] {
   const rows: Row<'effects'>[] = []
-  for (const entry of entries) {
-    const place = { transaction_hash: entry.hash, transaction_index: entry.index }
-    const add: AddEffect = (address, amount, kind) => {
+  type Place = Pick<Row<'effects'>, 'transaction_hash' | 'transaction_index'>
+  const adding =
+    (place: Place): AddEffect =>
+    (address, amount, kind) => {
       if (amount === 0n) return
       rows.push({ index: rows.length, ...place, address, asset: NATIVE_ASSET, amount, kind })
     }
+  for (const entry of entries) {
+    const add = adding({ transaction_hash: entry.hash, transaction_index: entry.index })
     if (entry.isCoinbase) addReward(entry, add)
     else addTransfers(entry, add)
+  }
+  const coinbase = entries[0]!
+  if (losesReward(coinbase, height, rules)) {
+    addLoss(coinbase, adding({ transaction_hash: NO_HASH, transaction_index: null }))
   }
   return rows
 }
@@ -283,7 +311,7 @@ function hashRows(entries: readonly Entry[], blockHash: Uint8Array): Row<'hashes
 
 function rowsOf(block: Block, raw: UtxoRaw, verified: Verified, rules: UtxoRules): BlockRows {
   const entries = createEntries(block, raw, rules)
-  const effects = effectRows(entries)
+  const effects = effectRows(entries, verified.height, rules)
   return {
     transactions: entries.map(transactionRow),
     effects,
