@@ -142,7 +142,16 @@ const evmHeader = {
  */
 export const blockTables = {
   /** The archive: verified bytes as `split` took them. */
-  raw_blocks: commonTable('raw_blocks', { format: name, payload: { ...bytes, codec: 'ZSTD(3)' } }, []),
+  raw_blocks: commonTable(
+    'raw_blocks',
+    {
+      format: name,
+      payload: { ...bytes, codec: 'ZSTD(3)' },
+      /** XXH3 (128 bits) of the payload: part of it is proven by no root. */
+      checksum: shownAs('hex', fixed(16)),
+    },
+    [],
+  ),
 
   transactions: commonTable(
     'transactions',

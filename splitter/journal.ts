@@ -43,6 +43,8 @@ export interface JournalEntry {
   /** Dense per chain and log partition, from 1. */
   batch: number
   owner: string
+  /** When it was written, unix seconds. */
+  time: number
   splitVersion: number
   offsets: { from: bigint; to: bigint }
   blocks: readonly AddedBlock[]
@@ -91,14 +93,19 @@ export function versionOf(batch: number, partition: number): bigint {
   return (BigInt(batch) << 10n) | BigInt(partition)
 }
 
+/** The batch that gave its rows this number. */
+export function batchOf(version: bigint): { batch: number; partition: number } {
+  return { batch: Number(version >> 10n), partition: Number(version & 1023n) }
+}
+
 /** Two writers may try: the first entry stands, the other vanishes. Read it back to see whose it is. */
-export async function writeEntry(sql: Sql, entry: JournalEntry, now: number, attempt = 0): Promise<void> {
+export async function writeEntry(sql: Sql, entry: JournalEntry, attempt = 0): Promise<void> {
   const row: Record<string, unknown> = {
     chain: entry.chain,
     partition: entry.partition,
     batch: entry.batch,
     height: Math.min(...[...entry.blocks, ...entry.cancels].map(block => block.height)),
-    time: now,
+    time: entry.time,
     owner: entry.owner,
     split_version: entry.splitVersion,
     offset_from: entry.offsets.from,
@@ -118,7 +125,9 @@ export async function writeEntry(sql: Sql, entry: JournalEntry, now: number, att
 }
 
 interface EntryRow {
+  batch: string
   owner: string
+  time: number
   split_version: number
   offset_from: string
   offset_to: string
@@ -129,33 +138,34 @@ interface EntryRow {
 }
 
 /**
- * The entry of a batch; null when there is none. Should the token have been forgotten and two entries stand, every
- * reader agrees on the same one.
+ * Entries of some batches, ascending. Should a token have been forgotten and two entries stand for a batch, every reader
+ * agrees on the same one.
  */
-export async function readEntry(
+export async function readEntries(
   sql: Sql,
   chain: string,
   partition: number,
-  batch: number,
-): Promise<JournalEntry | null> {
-  const [row] = await sql.rows<EntryRow>(
-    `SELECT owner, split_version, offset_from, offset_to, reorg,
+  batches: readonly number[],
+): Promise<JournalEntry[]> {
+  if (batches.length === 0) return []
+  const rows = await sql.rows<EntryRow>(
+    `SELECT batch, owner, toUnixTimestamp(time) AS time, split_version, offset_from, offset_to, reorg,
       arrayMap((h, x, l) -> CAST((h, hex(x), l), 'Tuple(height UInt64, hash String, linked UInt8)'),
         blocks.height, blocks.hash, blocks.linked) AS added,
       arrayMap((h, v) -> CAST((h, v), 'Tuple(height UInt64, version UInt64)'), cancels.height, cancels.version) AS cancelled,
       arrayMap((n, r, d) -> CAST((n, r, d), 'Tuple(name String, rows UInt64, digest String)'),
         tables.name, tables.rows, tables.digest) AS tables
     FROM ${JOURNAL}
-    WHERE chain = {chain:String} AND partition = {partition:UInt16} AND batch = {batch:UInt64}
-    ORDER BY time, owner LIMIT 1`,
-    { chain, partition, batch },
+    WHERE chain = {chain:String} AND partition = {partition:UInt16} AND batch IN {batches:Array(UInt64)}
+    ORDER BY batch, time, owner LIMIT 1 BY batch`,
+    { chain, partition, batches: [...batches] },
   )
-  if (!row) return null
-  return {
+  return rows.map(row => ({
     chain,
     partition,
-    batch,
+    batch: Number(row.batch),
     owner: row.owner,
+    time: row.time,
     splitVersion: row.split_version,
     offsets: { from: BigInt(row.offset_from), to: BigInt(row.offset_to) },
     blocks: row.added.map(block => ({
@@ -166,7 +176,18 @@ export async function readEntry(
     cancels: row.cancelled.map(block => ({ height: Number(block.height), version: BigInt(block.version) })),
     reorg: row.reorg === 1,
     tables: row.tables.map(table => ({ ...table, rows: Number(table.rows) })),
-  }
+  }))
+}
+
+/** The entry of a batch; null when there is none. */
+export async function readEntry(
+  sql: Sql,
+  chain: string,
+  partition: number,
+  batch: number,
+): Promise<JournalEntry | null> {
+  const [entry] = await readEntries(sql, chain, partition, [batch])
+  return entry ?? null
 }
 
 /**
@@ -209,6 +230,7 @@ export async function writeCheckpoint(
 }
 
 interface CheckpointRow {
+  partition: number
   version: string
   height: string
   time: number
@@ -216,20 +238,29 @@ interface CheckpointRow {
   ranges: [string, string][]
 }
 
-export async function readCheckpoint(sql: Sql, chain: string, partition: number): Promise<Checkpoint | null> {
-  const [row] = await sql.rows<CheckpointRow>(
-    `SELECT version, height, toUnixTimestamp(time) AS time, committed, ranges
-    FROM ${CHECKPOINTS} FINAL WHERE chain = {chain:String} AND partition = {partition:UInt16}`,
-    { chain, partition },
+/** The checkpoints of a chain by log partition. */
+export async function readCheckpoints(sql: Sql, chain: string): Promise<Map<number, Checkpoint>> {
+  const rows = await sql.rows<CheckpointRow>(
+    `SELECT partition, version, height, toUnixTimestamp(time) AS time, committed, ranges
+    FROM ${CHECKPOINTS} FINAL WHERE chain = {chain:String} ORDER BY partition`,
+    { chain },
   )
-  if (!row) return null
-  return {
-    version: BigInt(row.version),
-    height: Number(row.height),
-    time: row.time,
-    committed: Number(row.committed),
-    ranges: parseRanges(row.ranges),
-  }
+  return new Map(
+    rows.map(row => [
+      row.partition,
+      {
+        version: BigInt(row.version),
+        height: Number(row.height),
+        time: row.time,
+        committed: Number(row.committed),
+        ranges: parseRanges(row.ranges),
+      },
+    ]),
+  )
+}
+
+export async function readCheckpoint(sql: Sql, chain: string, partition: number): Promise<Checkpoint | null> {
+  return (await readCheckpoints(sql, chain)).get(partition) ?? null
 }
 
 /** Published heights of a chain over all its log partitions. */

@@ -1,3 +1,4 @@
+import { createXXHash128 } from 'hash-wasm'
 import { equalBytes, formatHex } from '../schema/bytes.ts'
 import type { ChainModule, ProvenBlock, Verified } from '../schema/chain.ts'
 import type { RowWriter } from '../schema/columns.ts'
@@ -91,8 +92,15 @@ function finishBlock<Raw>(chain: ChainModule<Raw>, block: ProvenBlock, linked: b
     verified,
     linked,
     size: payload.length,
-    rows: { ...split.rows, raw_blocks: [{ format: family, payload }] },
+    rows: { ...split.rows, raw_blocks: [{ format: family, payload, checksum: checksumOf(payload) }] },
   }
+}
+
+const hasher = await createXXHash128()
+
+/** XXH3 (128 bits) of an archived block: tells whether it is as it was written, unproven parts included. */
+export function checksumOf(payload: Uint8Array): Uint8Array {
+  return hasher.init().update(payload).digest('binary')
 }
 
 /** `parent` comes right after `hash`. */

@@ -1,7 +1,8 @@
 import { bytes, count, flag, RowReader } from '../schema/columns.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
 import type { Sql } from '../schema/ports.ts'
-import type { TableName } from '../schema/tables.ts'
+import { blockTableNames, type TableName } from '../schema/tables.ts'
+import type { CancelledBlock } from './journal.ts'
 import { columnNames, decodeRows, type StoredRow, tableOf } from './rows.ts'
 
 /** Hash and parent of a stored block. */
@@ -94,4 +95,22 @@ export async function readRows(
     { chain, heights: [...heights], ...(versions && { versions: [...versions] }) },
   )
   return decodeRows(table, answer)
+}
+
+/** Versions of all rows that stand at some heights, in whatever table, cancelled once too often included. */
+export async function readVersions(
+  sql: Sql,
+  chain: string,
+  heights: readonly number[],
+): Promise<CancelledBlock[]> {
+  if (heights.length === 0) return []
+  const found = [...blockTableNames, 'effects_by_address'].map(
+    table => `SELECT DISTINCT height, row_version FROM ${BASE_DATABASE}.${table} FINAL
+    WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)}`,
+  )
+  const rows = await sql.rows<{ height: string; row_version: string }>(
+    `SELECT DISTINCT height, row_version FROM (${found.join(' UNION ALL ')}) ORDER BY height, row_version`,
+    { chain, heights: [...heights] },
+  )
+  return rows.map(row => ({ height: Number(row.height), version: BigInt(row.row_version) }))
 }

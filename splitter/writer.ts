@@ -17,11 +17,11 @@ import {
   writeCheckpoint,
   writeEntry,
 } from './journal.ts'
-import { insertedInto, mendBatch } from './mend.ts'
+import { insertedInto, mendBatch, opposite } from './mend.ts'
 import { copyOrphans } from './orphans.ts'
 import { type EncodedPreparedBlock, type PreparedBlock, prepareLinked, SPLIT_VERSION } from './prepare.ts'
 import { type EncodedRows, encodeBlocks, encodeStored } from './rows.ts'
-import { readRows } from './stored.ts'
+import { readRows, readVersions } from './stored.ts'
 
 /** A prepared block, with its rows or with the bytes that were already made of them. */
 export type BlockToWrite = PreparedBlock | EncodedPreparedBlock
@@ -32,6 +32,11 @@ export interface Batch {
   /** Stored blocks whose rows go: replaced by `add` at the same heights, or gone from the chain (`reorg`). */
   cancel?: readonly number[]
   reorg?: boolean
+  /**
+   * The tables are damaged at the heights of `cancel`: whatever stands there goes, of whatever batch, and the sums that
+   * were made of it are looked at. For who writes the chain alone.
+   */
+  damaged?: boolean
   offsets?: { from: bigint; to: bigint }
 }
 
@@ -65,6 +70,10 @@ export interface Writer {
   write(batch: Batch): Promise<void>
 }
 
+/** Among what an entry cancels it says that the tables were damaged at that height. No batch has this number. */
+const NO_BATCH = 0n
+const isOfNoBatch = ({ version }: CancelledBlock) => version === NO_BATCH
+
 const NOWHERE: Checkpoint = { version: 0n, committed: 0, ranges: [], height: 0, time: 0 }
 
 /** Opens the journal of a chain's partition and settles what is open there. */
@@ -84,8 +93,8 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     return NOWHERE
   }
 
-  /** Set when the store may have died in the middle of an insert: what it took up is to be looked at. */
-  let doubtful = false
+  /** Set when the store may have died in the middle of an insert, or other hands were at it: what it holds is to be looked at. */
+  let doubt: 'interrupted' | 'damaged' | null = null
 
   async function insert(
     entry: JournalEntry,
@@ -98,7 +107,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     for (const [at, bytes] of rows.chunks.entries()) {
       const token = `${slug}:${partition}:${entry.batch}:${purpose}:${rows.table}:${at}`
       const { repeated } = await sql.insert({ ...target, bytes }, { token, fence })
-      doubtful ||= repeated
+      if (repeated) doubt ??= 'interrupted'
     }
   }
 
@@ -111,6 +120,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
       partition,
       batch: number,
       owner,
+      time: Math.floor(now() / 1000),
       splitVersion: SPLIT_VERSION,
       offsets: batch.offsets ?? { from: 0n, to: 0n },
       blocks: batch.add.map(({ verified, linked }) => ({
@@ -118,7 +128,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
         hash: verified.hash,
         linked,
       })),
-      cancels: await liveVersions(batch.cancel ?? []),
+      cancels: await (batch.damaged ? standingVersions : liveVersions)(batch.cancel ?? []),
       reorg: batch.reorg ?? false,
       tables: encoded.map(({ table, count, digest }) => ({ name: table, rows: count, digest })),
     }
@@ -126,14 +136,14 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     if (standing?.owner !== owner) {
       throw new FencedError(`${slug}: batch ${number} belongs to ${standing?.owner ?? 'nobody'}`)
     }
-    doubtful = false
+    doubt = batch.damaged ? 'damaged' : null
     await carryOut(entry, encoded)
   }
 
   /** The entry that stands for the batch then. A token that is noted although its entry was lost is not used again. */
   async function proposeEntry(entry: JournalEntry): Promise<JournalEntry | null> {
     for (let attempt = 0; ; attempt++) {
-      await writeEntry(sql, entry, Math.floor(now() / 1000), attempt)
+      await writeEntry(sql, entry, attempt)
       const standing = await readEntry(sql, slug, partition, entry.batch)
       if (standing || attempt >= 3) return standing
     }
@@ -152,7 +162,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     if (entry.cancels.length > 0) await cancel(entry)
     await Promise.all(rest.map(rows => insert(entry, rows, 'add')))
     for (const rows of last) await insert(entry, rows, 'add')
-    if (doubtful) await mend(entry, encoded)
+    if (doubt) await mend(entry, encoded)
     const heights = entry.blocks.map(block => block.height)
     await commit(entry.batch, addHeights(kept, heights), heights)
   }
@@ -166,8 +176,9 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
       entry.blocks.map(block => ({ height: block.height, version })),
       encoded,
       entry.cancels,
+      { damaged: doubt === 'damaged' },
     )
-    doubtful = false
+    doubt = null
   }
 
   async function publish(next: Checkpoint): Promise<void> {
@@ -197,10 +208,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     for (const table of blockTableNames) {
       const rows = await readRows(sql, slug, table, selectionOf(entry.cancels))
       if (rows.length === 0) continue
-      const negative = encodeStored(
-        table,
-        rows.map(row => ({ ...row, row_sign: -1 as const })),
-      )
+      const negative = encodeStored(table, opposite(rows))
       // What is still live says what is left to do: the token names the rows, not only the batch.
       await insert(entry, negative, `${purpose}:${negative.digest}`)
     }
@@ -214,6 +222,12 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
       { chain: slug, heights: [...heights] },
     )
     return rows.map(row => ({ height: Number(row.height), version: BigInt(row.version) }))
+  }
+
+  /** A height at which nothing stands is named all the same: it is not to be published. */
+  async function standingVersions(heights: readonly number[]): Promise<CancelledBlock[]> {
+    const standing = await readVersions(sql, slug, heights)
+    return [...heights.map(height => ({ height, version: NO_BATCH })), ...standing]
   }
 
   async function recover(): Promise<void> {
@@ -239,7 +253,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
 
   /** Repeats an open batch exactly, or takes it back where that cannot be done. */
   async function settle(entry: JournalEntry): Promise<void> {
-    doubtful = true
+    doubt = entry.cancels.some(isOfNoBatch) ? 'damaged' : 'interrupted'
     const version = versionOf(entry.batch, partition)
     const added = entry.blocks.map(block => ({ height: block.height, version }))
     const archived = await readRows(sql, slug, 'raw_blocks', selectionOf(added))

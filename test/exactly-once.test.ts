@@ -148,7 +148,7 @@ describe('on the engine', () => {
     for (const rows of encodeBlocks(add, versionOf(1, 0))) {
       await insertRows(rows.table, rows.chunks[0]!, `${slug}:0:1:add:${rows.table}:0`)
     }
-    await writeEntry(sql, (await readEntry(sql, slug, 0, 1))!, 1)
+    await writeEntry(sql, (await readEntry(sql, slug, 0, 1))!)
     expect(await dumpViews(world.sql, slug)).toEqual(before)
     expect(await counts()).toEqual(TEN_BLOCKS)
     await expectSound()
@@ -398,26 +398,23 @@ describe('whole blocks', () => {
     await writer.write({ add: prepare(paperBlocks(0, 4)) })
     const add = prepare(paperBlocks(5, 9))
     const encoded = encodeBlocks(add, 2n << 10n)
-    await writeEntry(
-      sql,
-      {
-        chain: slug,
-        partition: 0,
-        batch: 2,
-        owner: 'gone',
-        splitVersion: 999,
-        offsets: { from: 0n, to: 0n },
-        blocks: add.map(block => ({
-          height: block.verified.height,
-          hash: block.verified.hash,
-          linked: true,
-        })),
-        cancels: [],
-        reorg: false,
-        tables: encoded.map(rows => ({ name: rows.table, rows: rows.count, digest: 'of other rows' })),
-      },
-      1,
-    )
+    await writeEntry(sql, {
+      chain: slug,
+      partition: 0,
+      batch: 2,
+      owner: 'gone',
+      time: 1,
+      splitVersion: 999,
+      offsets: { from: 0n, to: 0n },
+      blocks: add.map(block => ({
+        height: block.verified.height,
+        hash: block.verified.hash,
+        linked: true,
+      })),
+      cancels: [],
+      reorg: false,
+      tables: encoded.map(rows => ({ name: rows.table, rows: rows.count, digest: 'of other rows' })),
+    })
     for (const rows of encoded.slice(0, 3)) {
       await insertRows(rows.table, rows.chunks[0]!, `${slug}:0:2:add:${rows.table}:0`)
     }

@@ -371,6 +371,7 @@ describe('heights of an open batch', () => {
       partition: 0,
       batch: 8,
       owner: 'somebody',
+      time: 0,
       splitVersion: 1,
       offsets: { from: 0n, to: 0n },
       blocks: [{ height: 12, hash: Buffer.alloc(32), linked: true }],
@@ -382,11 +383,11 @@ describe('heights of an open batch', () => {
       tables: [],
     }
     const hidden = { version: 16n, committed: 7, ranges: [[0, 11]] as const, height: 11, time: 0 }
-    await writeEntry(store.sql, entry, 0)
+    await writeEntry(store.sql, entry)
     await writeCheckpoint(store.sql, 'held', 0, hidden)
     expect(await readPublished(store.sql, 'held')).toEqual([[0, 11]])
     expect(await readHeld(store.sql, 'held')).toEqual([[0, 13]])
-    await writeEntry(store.sql, { ...entry, chain: 'reverted', reorg: true }, 0)
+    await writeEntry(store.sql, { ...entry, chain: 'reverted', reorg: true })
     await writeCheckpoint(store.sql, 'reverted', 0, hidden)
     expect(await readHeld(store.sql, 'reverted')).toEqual([[0, 12]])
     await store.close()

@@ -7,6 +7,7 @@ CREATE TABLE wanlian.raw_blocks
   `block_hash` String CODEC(ZSTD(1)),
   `format` LowCardinality(String),
   `payload` String CODEC(ZSTD(3)),
+  `checksum` FixedString(16) CODEC(ZSTD(1)),
   `row_sign` Int8,
   `row_version` UInt64 CODEC(ZSTD(1))
 )
