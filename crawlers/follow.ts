@@ -1,16 +1,17 @@
 import { equalBytes } from '../schema/bytes.ts'
 import type { OutputLookup } from '../schema/chain.ts'
-import { AppError, describeError, EndpointError, ProofError } from '../schema/errors.ts'
+import { describeError, EndpointError, ProofError } from '../schema/errors.ts'
 import { HISTORY_PARTITION, TIP_PARTITION } from '../schema/events.ts'
 import { pausable, pause } from '../schema/pause.ts'
 import type { BlockLog, Logger } from '../schema/ports.ts'
 import { countHeights, mergeRanges, type Ranges, subtractRanges } from '../schema/ranges.ts'
 import type { FollowState, FollowStatus } from '../schema/status.ts'
-import { type Appender, createAppender } from './appender.ts'
+import { createAppender } from './appender.ts'
 import type { Chain } from './chain.ts'
+import { APPEND_BLOCKS, APPEND_BYTES, createCrawler, type FailedFetch } from './crawl.ts'
 import { fetchBlocks } from './fetch.ts'
 import { type Branch, type Crawled, createForkChoice, DeepReorgError, type StoredBlocks } from './fork.ts'
-import type { Nodes, Place } from './nodes.ts'
+import type { Nodes } from './nodes.ts'
 import { createPace } from './pace.ts'
 import { createWindow } from './window.ts'
 
@@ -47,17 +48,9 @@ export interface Follower {
   done: Promise<void>
 }
 
-interface FailedFetch {
-  height: number
-  error: unknown
-}
-
 /** What goes on beside each other, each with its own trouble. */
 type Part = 'tip' | 'history'
 
-/** Blocks that go into the log with one append. */
-const APPEND_BLOCKS = 32
-const APPEND_BYTES = 4 * 1024 * 1024
 /** Heights below the tip that are filled in before a look at the head. */
 const NEAR_BLOCKS = 25
 const LONGEST_PAUSE_MS = 30_000
@@ -76,6 +69,11 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
   const tipLog = createAppender(log, slug, TIP_PARTITION, settings.maxUnreadBytes, signal)
   const historyLog = createAppender(log, slug, HISTORY_PARTITION, settings.maxUnreadBytes, signal)
   const window = createWindow(maxReorgDepth)
+  const pace = createPace()
+  const { crawl, pump } = createCrawler(
+    { chain, nodes, findOutputs, lookAhead: settings.lookAhead, pace },
+    signal,
+  )
   const forks = createForkChoice({
     definition: chain.definition,
     formatHash: chain.formatHash,
@@ -86,7 +84,6 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     final: () => (finality.kind === 'tags' ? status.final : null),
     pollMs: settings.pollMs,
   })
-  const pace = createPace()
   const status = {
     state: 'starting' as FollowState,
     problem: { tip: null, history: null } as Record<Part, string | null>,
@@ -142,60 +139,6 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
       }
     }
     return undefined
-  }
-
-  // What comes from nodes.
-
-  async function crawl(place: Place, withOutputs: boolean): Promise<Crawled> {
-    return nodes.take(place, async (raw, source) => {
-      const verified = chain.verify(raw)
-      const whole = withOutputs ? await attachOutputs(raw, source) : raw
-      const { height, hash, parentHash } = verified
-      return { verified, event: { kind: 'block', height, hash, parentHash, payload: chain.encode(whole) } }
-    })
-  }
-
-  /** Spent outputs: from stored blocks as far as they are there, else from the node. */
-  async function attachOutputs(raw: Raw, source: Pick<Nodes<Raw>, 'attachPrevious'>): Promise<Raw> {
-    const open = chain.outputs?.open(raw) ?? []
-    if (open.length === 0 || !chain.outputs) return raw
-    const found = await findOutputs(open)
-    const attached = chain.outputs.attach(raw, found)
-    return source.attachPrevious && found.includes(null) ? source.attachPrevious(attached) : attached
-  }
-
-  /** Fetches ahead, hands on in order. @returns what could not be had. */
-  async function pump(
-    heights: readonly number[],
-    to: Appender,
-    options: { withOutputs: boolean; accept?: (block: Crawled) => void; onDone?: () => void },
-  ): Promise<FailedFetch[]> {
-    const failed: FailedFetch[] = []
-    let group: Crawled[] = []
-    let bytes = 0
-    const flush = async () => {
-      await to.append(group.map(block => block.event))
-      pace.advance(group.length)
-      group = []
-      bytes = 0
-    }
-    const source = { blockAt: (height: number) => crawl({ height }, options.withOutputs) }
-    for await (const fetched of fetchBlocks(source, heights, settings.lookAhead)) {
-      signal.throwIfAborted()
-      try {
-        if ('error' in fetched) throw fetched.error
-        options.accept?.(fetched.raw)
-        group.push(fetched.raw)
-        bytes += fetched.raw.event.payload.length
-      } catch (error) {
-        if (!(error instanceof AppError)) throw error
-        failed.push({ height: fetched.height, error })
-      }
-      options.onDone?.()
-      if (group.length >= APPEND_BLOCKS || bytes >= APPEND_BYTES) await flush()
-    }
-    await flush()
-    return failed
   }
 
   // Recordings: what is listed, and nothing more.
