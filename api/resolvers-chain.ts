@@ -20,6 +20,7 @@ const STATES = {
   following: 'FOLLOWING',
   ended: 'ENDED',
   stopped: 'STOPPED',
+  paused: 'PAUSED',
 } as const satisfies Record<FollowStatus['state'], string>
 
 /** Why sums of effects are not balances; empty when they are. The same rule as the view `balances`. */

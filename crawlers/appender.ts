@@ -5,7 +5,9 @@ import type { BlockLog } from '../schema/ports.ts'
 export interface Appender {
   /** All of them or none, one after the other. Waits while too much is unread. */
   append(events: readonly BlockEvent[]): Promise<void>
-  /** Returns once everything that was appended is in the tables. */
+  /** Whether everything that was appended is in the tables. */
+  isDrained(): Promise<boolean>
+  /** Returns once it is. */
   drained(): Promise<void>
 }
 
@@ -35,6 +37,8 @@ export function createAppender(
     }
   }
 
+  const isDrained = async () => (await log.committed(place, SPLITTER_GROUP)) >= (await log.end(place))
+
   return {
     async append(events) {
       if (events.length === 0) return
@@ -43,6 +47,7 @@ export function createAppender(
       const offset = await log.append(place, values)
       unread.push({ offset, bytes: values.reduce((sum, value) => sum + value.length, 0) })
     },
-    drained: () => until(async () => (await log.committed(place, SPLITTER_GROUP)) >= (await log.end(place))),
+    isDrained,
+    drained: () => until(isDrained),
   }
 }

@@ -1,23 +1,19 @@
-import type { OutputLookup, Verified } from '../schema/chain.ts'
-import { AppError, describeError, EndpointError, ProofError } from '../schema/errors.ts'
-import { type BlockEvent, HISTORY_PARTITION, TIP_PARTITION } from '../schema/events.ts'
+import { equalBytes } from '../schema/bytes.ts'
+import type { OutputLookup } from '../schema/chain.ts'
+import { describeError, EndpointError, ProofError } from '../schema/errors.ts'
+import { HISTORY_PARTITION, TIP_PARTITION } from '../schema/events.ts'
 import { pausable, pause } from '../schema/pause.ts'
 import type { BlockLog, Logger } from '../schema/ports.ts'
 import { countHeights, mergeRanges, type Ranges, subtractRanges } from '../schema/ranges.ts'
 import type { FollowState, FollowStatus } from '../schema/status.ts'
-import { type Appender, createAppender } from './appender.ts'
+import { createAppender } from './appender.ts'
 import type { Chain } from './chain.ts'
+import { APPEND_BLOCKS, APPEND_BYTES, createCrawler, type FailedFetch } from './crawl.ts'
 import { fetchBlocks } from './fetch.ts'
-import type { Nodes, Place } from './nodes.ts'
+import { type Branch, type Crawled, createForkChoice, DeepReorgError, type StoredBlocks } from './fork.ts'
+import type { Nodes } from './nodes.ts'
 import { createPace } from './pace.ts'
 import { createWindow } from './window.ts'
-
-/** What the tables hold of the chain: where following goes on. */
-export interface StoredBlocks {
-  /** Heights that are stored or being written at this moment. */
-  ranges(): Promise<Ranges>
-  links(heights: readonly number[]): Promise<Map<number, { hash: Uint8Array; parentHash: Uint8Array }>>
-}
 
 export interface FollowSettings {
   /** First height of the history that is filled in behind the tip; null for none. */
@@ -28,6 +24,10 @@ export interface FollowSettings {
   maxUnreadBytes: number
   /** Blocks that are fetched at the same time. */
   lookAhead: number
+  /** Nodes that have to give the same hash before a block is handed on; 1 when one is enough. */
+  confirmWith?: number
+  /** How often it is looked for blocks that were handed on and are not stored. */
+  gapLookMs?: number
 }
 
 export interface FollowDeps<Raw> {
@@ -48,35 +48,15 @@ export interface Follower {
   done: Promise<void>
 }
 
-/** A proven block on its way into the log. */
-interface Crawled {
-  verified: Verified
-  event: Extract<BlockEvent, { kind: 'block' }>
-}
-
-interface FailedFetch {
-  height: number
-  error: unknown
-}
-
 /** What goes on beside each other, each with its own trouble. */
 type Part = 'tip' | 'history'
 
-/** Blocks that go into the log with one append. */
-const APPEND_BLOCKS = 32
-const APPEND_BYTES = 4 * 1024 * 1024
 /** Heights below the tip that are filled in before a look at the head. */
 const NEAR_BLOCKS = 25
 const LONGEST_PAUSE_MS = 30_000
-/** How often history is looked through for gaps once it is complete. */
+/** How often it is looked for gaps, and how seldom at last where blocks come and are refused. */
 const GAP_LOOK_MS = 60_000
-
-/** A branch that leaves the chain deeper than anybody may follow without being told to. */
-class DeepReorgError extends AppError {
-  constructor(message: string, hint: string) {
-    super('DEEP_REORG', message, { hint })
-  }
-}
+const LONGEST_GAP_LOOK_MS = 3_600_000
 
 /**
  * Follows a chain. The tip comes first: from a few blocks below the node's head upward, as blocks come, with reorgs. What
@@ -90,9 +70,27 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
   const historyLog = createAppender(log, slug, HISTORY_PARTITION, settings.maxUnreadBytes, signal)
   const window = createWindow(maxReorgDepth)
   const pace = createPace()
+  const { crawl, pump } = createCrawler(
+    { chain, nodes, findOutputs, lookAhead: settings.lookAhead, pace },
+    signal,
+  )
+  const forks = createForkChoice({
+    definition: chain.definition,
+    formatHash: chain.formatHash,
+    nodes,
+    stored,
+    window,
+    crawl: place => crawl(place, true),
+    final: () => (finality.kind === 'tags' ? status.final : null),
+    pollMs: settings.pollMs,
+  })
   const status = {
     state: 'starting' as FollowState,
     problem: { tip: null, history: null } as Record<Part, string | null>,
+    /** What the nodes have to do first. */
+    waitingFor: null as string | null,
+    /** Blocks that came and were refused: they are tried again, more and more seldom. */
+    gaps: { tip: null, history: null } as Record<Part, string | null>,
     head: null as number | null,
     safe: null as number | null,
     final: null as number | null,
@@ -143,60 +141,6 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     return undefined
   }
 
-  // What comes from nodes.
-
-  async function crawl(place: Place, withOutputs: boolean): Promise<Crawled> {
-    return nodes.take(place, async (raw, source) => {
-      const verified = chain.verify(raw)
-      const whole = withOutputs ? await attachOutputs(raw, source) : raw
-      const { height, hash, parentHash } = verified
-      return { verified, event: { kind: 'block', height, hash, parentHash, payload: chain.encode(whole) } }
-    })
-  }
-
-  /** Spent outputs: from stored blocks as far as they are there, else from the node. */
-  async function attachOutputs(raw: Raw, source: Pick<Nodes<Raw>, 'attachPrevious'>): Promise<Raw> {
-    const open = chain.outputs?.open(raw) ?? []
-    if (open.length === 0 || !chain.outputs) return raw
-    const found = await findOutputs(open)
-    const attached = chain.outputs.attach(raw, found)
-    return source.attachPrevious && found.includes(null) ? source.attachPrevious(attached) : attached
-  }
-
-  /** Fetches ahead, hands on in order. @returns what could not be had. */
-  async function pump(
-    heights: readonly number[],
-    to: Appender,
-    options: { withOutputs: boolean; accept?: (block: Crawled) => void; onDone?: () => void },
-  ): Promise<FailedFetch[]> {
-    const failed: FailedFetch[] = []
-    let group: Crawled[] = []
-    let bytes = 0
-    const flush = async () => {
-      await to.append(group.map(block => block.event))
-      pace.advance(group.length)
-      group = []
-      bytes = 0
-    }
-    const source = { blockAt: (height: number) => crawl({ height }, options.withOutputs) }
-    for await (const fetched of fetchBlocks(source, heights, settings.lookAhead)) {
-      signal.throwIfAborted()
-      try {
-        if ('error' in fetched) throw fetched.error
-        options.accept?.(fetched.raw)
-        group.push(fetched.raw)
-        bytes += fetched.raw.event.payload.length
-      } catch (error) {
-        if (!(error instanceof AppError)) throw error
-        failed.push({ height: fetched.height, error })
-      }
-      options.onDone?.()
-      if (group.length >= APPEND_BLOCKS || bytes >= APPEND_BYTES) await flush()
-    }
-    await flush()
-    return failed
-  }
-
   // Recordings: what is listed, and nothing more.
 
   async function followRecording(recorded: readonly number[]): Promise<void> {
@@ -228,6 +172,7 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
   async function followTip(): Promise<void> {
     await tipLog.drained()
     await loadWindow()
+    await loadFinality()
     await checkSameChain()
     let planned = false
     while (!signal.aborted) {
@@ -237,19 +182,34 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
         await plan(head)
         planned = true
       }
-      const next = (window.tip()?.height ?? planStart) + (window.tip() ? 1 : 0)
-      if (head >= next) await extend(next, head)
+      const progressed = await advance(head)
       await tellFinality()
       status.problem.tip = null
+      status.waitingFor = progressed ? null : (unconfirmed ?? forks.waitingFor())
       status.state = missing() > 0 ? 'catching-up' : 'following'
-      if ((await nodes.head()) > (window.tip()?.height ?? -1)) continue
+      if (progressed && (await nodes.head()) > (window.tip()?.height ?? -1)) continue
+      await findGaps()
       if (near.length > 0) await fillNear()
       else await nextLook()
     }
   }
 
+  /** One step toward the nodes' chain. @returns whether there was one. */
+  async function advance(head: number): Promise<boolean> {
+    const tip = window.tip()
+    unconfirmed = null
+    if (tip === null) return head >= planStart && extend(planStart, head)
+    if (head > tip.height) {
+      return (await forks.isDeclined(head)) ? takeFollower() : extend(tip.height + 1, head)
+    }
+    const branch = await forks.look(head)
+    return branch !== null && takeBranch(branch)
+  }
+
   /** Where the tip begins when nothing is stored yet. */
   let planStart = 0
+  /** From here on the tip's partition sees to it that nothing is missing. */
+  let tipFrom = 0
 
   /**
    * Decides what is tip and what history. Far behind, for example after a long stop, the tip is taken up anew near the
@@ -261,7 +221,7 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     let tip = window.tip()
     if (tip && head - tip.height > 2 * maxReorgDepth) {
       // Before it is left behind, what was the tip is brought onto the node's chain.
-      await extend(tip.height + 1, tip.height + 1)
+      await extend(tip.height + 1, tip.height + 1, head)
       // History begins where the tables stand then, not in the middle of a reorg.
       await tipLog.drained()
       window.clear()
@@ -269,9 +229,13 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     }
     const beginning = from !== null && deepest <= from ? from : Math.max(0, head - safeDepth())
     planStart = tip ? tip.height + 1 : beginning
-    if (from === null) return
+    if (from === null) {
+      tipFrom = tip ? Math.max((await stored.ranges()).at(-1)?.[0] ?? planStart, deepest) : planStart
+      return
+    }
     const last = planStart - 1
     deep = last < from || deepest <= from ? [] : [[from, Math.min(last, deepest - 1)]]
+    tipFrom = Math.max(from, deepest)
     near = last < Math.max(from, deepest) ? [] : [[Math.max(from, deepest), last]]
     near = subtractRanges(near, await stored.ranges())
     wakeHistory()
@@ -290,63 +254,117 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     for (const [height, link] of [...links].sort((a, b) => a[0] - b[0])) window.push({ height, ...link })
   }
 
-  /** Takes up blocks from `next` to `head`. A block that does not follow on the tip is the end of a branch. */
-  async function extend(next: number, head: number): Promise<void> {
-    const heights = Array.from({ length: head - next + 1 }, (_, at) => next + at)
+  /** What was final stays so after a restart, unless the operator went back below it. */
+  async function loadFinality(): Promise<void> {
+    const told = await stored.finality()
+    const tip = window.tip()
+    const stands = told !== null && tip !== null && told.final <= tip.height
+    status.safe = stands ? Math.min(told.safe, tip.height) : null
+    status.final = stands ? told.final : null
+  }
+
+  /** Takes up blocks from `next` to `last`, a group at a time. @returns whether anything was handed on. */
+  async function extend(next: number, last: number, head = last): Promise<boolean> {
+    const heights = Array.from({ length: last - next + 1 }, (_, at) => next + at)
     const source = { blockAt: (height: number) => crawl({ height }, true) }
+    let progressed = false
+    let group: Crawled[] = []
+    let bytes = 0
+    let failure: { error: unknown } | null = null
     for await (const fetched of fetchBlocks(source, heights, settings.lookAhead)) {
       signal.throwIfAborted()
-      if ('error' in fetched) throw fetched.error
-      const block = fetched.raw
-      const { height, parentHash } = block.verified
-      const follows = window.tip() === null || window.has({ height: height - 1, hash: parentHash })
-      if (!follows) {
-        await followBranch(block)
-        // What was fetched ahead may be of the branch that was left.
-        return
+      if ('error' in fetched) {
+        failure = fetched
+        break
       }
-      await tipLog.append([block.event])
-      window.push(block.verified)
-      pace.advance(1)
+      group.push(fetched.raw)
+      bytes += fetched.raw.event.payload.length
+      if (group.length < APPEND_BLOCKS && bytes < APPEND_BYTES) continue
+      // What was fetched ahead may be of a branch that was left.
+      if (!(await takeGroup(group, head))) return progressed
+      progressed = true
+      group = []
+      bytes = 0
     }
+    if (group.length > 0) {
+      if (!(await takeGroup(group, head))) return progressed
+      progressed = true
+    }
+    if (failure) throw failure.error
+    return progressed
   }
 
-  /** Walks back to the common ancestor and hands on the whole branch at once. It is longer than what it replaces. */
-  async function followBranch(end: Crawled): Promise<void> {
-    const branch = [end]
-    const tip = window.tip()!
-    for (;;) {
-      const { height, parentHash } = branch[0]!.verified
-      const parent = { height: height - 1, hash: parentHash }
-      const known = window.has(parent)
-      const depth = tip.height - parent.height
-      // Where nothing is stored just below the known blocks, the branch replaces all of them.
-      if (known || (known === null && depth <= maxReorgDepth)) break
-      if (known === null || depth >= maxReorgDepth || parent.height === 0) throw tooDeep(parent.height)
+  /** @returns whether the blocks, or others in their place, follow on the tip now. */
+  async function takeGroup(fetched: readonly Crawled[], head: number): Promise<boolean> {
+    const group = await linked(fetched)
+    const { height, parentHash } = group[0]!.verified
+    if (window.tip() === null || window.has({ height: height - 1, hash: parentHash })) return handOn(group)
+    const branch = await forks.above(group, head)
+    return branch === null ? takeFollower() : takeBranch(branch)
+  }
+
+  /**
+   * The last block and those below it that it names: where nodes answer from different views, one height may come from
+   * a branch that the next one does not follow on.
+   */
+  async function linked(fetched: readonly Crawled[]): Promise<Crawled[]> {
+    const group = [...fetched]
+    for (let at = group.length - 1; at > 0; at--) {
+      const { height, parentHash } = group[at]!.verified
+      if (equalBytes(group[at - 1]!.verified.hash, parentHash)) continue
       const block = await crawl({ hash: chain.formatHash(parentHash) }, true)
-      if (block.verified.height !== parent.height) {
+      if (block.verified.height !== height - 1) {
         throw new ProofError('height', `${slug}: parent of block ${height} is at ${block.verified.height}`)
       }
-      branch.unshift(block)
+      group[at - 1] = block
     }
-    const first = branch[0]!.verified
-    const to = { height: first.height - 1, hash: first.parentHash }
-    logger.info(
-      { chain: slug, commonAncestor: to.height, depth: tip.height - to.height, blocks: branch.length },
-      'reorg',
-    )
-    await tipLog.append([{ kind: 'revert', to }, ...branch.map(block => block.event)])
-    window.cut(to.height)
-    for (const block of branch) window.push(block.verified)
-    pace.advance(branch.length)
+    return group
   }
 
-  function tooDeep(height: number): DeepReorgError {
-    return new DeepReorgError(
-      `${slug}: the node's chain is another one already at height ${height}, ${window.tip()!.height - height} blocks below ` +
-        `the stored tip; at most ${maxReorgDepth} are followed`,
-      `look whether the node is on the right chain; if it is, raise chains.${slug}.maxReorgDepth in wanlian.yaml and start again`,
-    )
+  /** Of blocks that follow on the tip, those that enough nodes have. @returns whether that was any. */
+  async function handOn(blocks: readonly Crawled[]): Promise<boolean> {
+    const confirmed = await confirmedOf(blocks)
+    if (confirmed.length === 0) return false
+    await tipLog.append(confirmed.map(block => block.event))
+    for (const block of confirmed) window.push(block.verified)
+    forks.settled()
+    pace.advance(confirmed.length)
+    return confirmed.length === blocks.length
+  }
+
+  async function takeFollower(): Promise<boolean> {
+    const block = await forks.follower()
+    return block !== null && handOn([block])
+  }
+
+  /** What several nodes are asked for and did not say yet. */
+  let unconfirmed: string | null = null
+
+  /** The blocks up to the last that enough nodes have. */
+  async function confirmedOf(blocks: readonly Crawled[]): Promise<readonly Crawled[]> {
+    const wanted = settings.confirmWith ?? 1
+    if (wanted <= 1) return blocks
+    for (let count = blocks.length; count > 0; count--) {
+      const { height, hash } = blocks[count - 1]!.verified
+      const sights = await nodes.sights([height])
+      const agreeing = sights.filter(({ hashes }) => hashes?.[0] && equalBytes(hashes[0], hash)).length
+      if (agreeing >= wanted) return blocks.slice(0, count)
+      unconfirmed = `${slug}: block ${height} ${chain.formatHash(hash)} is known to ${agreeing} of ${sights.length} nodes, ${wanted} have to give it`
+    }
+    return []
+  }
+
+  /** Hands on the whole branch at once. @returns false when it is not confirmed. */
+  async function takeBranch({ ancestor, blocks }: Branch): Promise<boolean> {
+    if ((await confirmedOf(blocks.slice(-1))).length === 0) return false
+    const depth = window.tip()!.height - ancestor.height
+    logger.info({ chain: slug, commonAncestor: ancestor.height, depth, blocks: blocks.length }, 'reorg')
+    await tipLog.append([{ kind: 'revert', to: ancestor }, ...blocks.map(block => block.event)])
+    window.cut(ancestor.height)
+    for (const block of blocks) window.push(block.verified)
+    forks.settled()
+    pace.advance(blocks.length)
+    return true
   }
 
   /** A development chain that was begun anew looks like one that lags until it is longer. */
@@ -355,13 +373,29 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     if (first === undefined) return
     const [link] = (await stored.links([first])).values()
     const { hash } = (await crawl({ height: first }, false)).verified
-    if (!link || Buffer.compare(link.hash, hash) === 0) return
+    if (!link || equalBytes(link.hash, hash)) return
     // A short chain that was not followed from its first block on may have been replaced whole.
     if (first > 0 && window.tip()!.height - first < maxReorgDepth) return
     throw new DeepReorgError(
       `${slug}: block ${first} of the node is ${chain.formatHash(hash)}, stored is ${chain.formatHash(link.hash)}: another chain`,
       'use another data directory (--data) for another chain',
     )
+  }
+
+  const gapLookMs = settings.gapLookMs ?? GAP_LOOK_MS
+  let gapsAt = performance.now() + gapLookMs
+  let gapWaitMs = gapLookMs
+
+  /** What was handed on and was not stored is missing again: now and then it is looked for that. */
+  async function findGaps(): Promise<void> {
+    const tip = window.tip()
+    if (near.length > 0 || tip === null || performance.now() < gapsAt || !(await tipLog.isDrained())) return
+    gapsAt = performance.now() + gapLookMs
+    near = subtractRanges([[tipFrom, tip.height]], await stored.ranges())
+    if (near.length === 0) {
+      status.gaps.tip = null
+      gapWaitMs = gapLookMs
+    }
   }
 
   /** History that a reorg may still reach goes the way of the tip, a few blocks at a time. */
@@ -373,15 +407,30 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
       withOutputs: true,
       accept: ({ verified: { height, hash } }) => {
         const expected = window.parentOf(height + 1)
-        if (expected !== null && Buffer.compare(expected, hash) !== 0) {
+        if (expected !== null && !equalBytes(expected, hash)) {
           throw new EndpointError(`${slug}: block ${height} is not the parent of the stored one above it`)
         }
       },
     })
     await tipLog.drained()
     await loadWindow()
-    near = subtractRanges(near, await stored.ranges())
+    const left = subtractRanges(near, await stored.ranges())
+    const refusedHeights = countHeights(near) - countHeights(left) === 0 && failed.length < heights.length
+    near = left
     if (failed[0]) throw failed[0].error
+    if (!refusedHeights) return
+    status.gaps.tip = refusedText(near)
+    near = []
+    gapsAt = performance.now() + gapWaitMs
+    gapWaitMs = Math.min(LONGEST_GAP_LOOK_MS, 2 * gapWaitMs)
+  }
+
+  function refusedText(left: Ranges): string {
+    const [from] = left[0]!
+    return (
+      `${slug}: ${countHeights(left)} blocks, the first of them ${from}, were fetched and not stored: see the dead letters ` +
+      `(wanlian doctor)`
+    )
   }
 
   let toldAt = 0
@@ -404,15 +453,16 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
   // History.
 
   async function fillHistory(): Promise<void> {
+    let refusedWaitMs = gapLookMs
     while (!signal.aborted) {
       await historyLog.drained()
       const missingNow = subtractRanges(deep, await stored.ranges())
       status.history = countHeights(missingNow)
       if (status.history === 0) {
         status.problem.history = null
-        const wait = pausable(GAP_LOOK_MS, signal)
-        wakeHistory = wait.end
-        await wait.done
+        status.gaps.history = null
+        refusedWaitMs = gapLookMs
+        await nextHistoryLook(gapLookMs)
         continue
       }
       const failed: FailedFetch[] = []
@@ -430,13 +480,19 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
       }
       if (failed[0]) throw failed[0].error
       await historyLog.drained()
-      const left = countHeights(subtractRanges(deep, await stored.ranges()))
-      if (left > 0) {
-        throw new EndpointError(
-          `${slug}: ${left} blocks of history were fetched and not stored: see the dead letters`,
-        )
-      }
+      const left = subtractRanges(deep, await stored.ranges())
+      if (left.length === 0) continue
+      status.history = countHeights(left)
+      status.gaps.history = refusedText(left)
+      await nextHistoryLook(refusedWaitMs)
+      refusedWaitMs = Math.min(LONGEST_GAP_LOOK_MS, 2 * refusedWaitMs)
     }
+  }
+
+  async function nextHistoryLook(ms: number): Promise<void> {
+    const look = pausable(ms, signal)
+    wakeHistory = look.end
+    await look.done
   }
 
   function missing(): number {
@@ -458,7 +514,9 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
       return {
         chain: slug,
         state: status.state,
-        problem: status.problem.tip ?? status.problem.history ?? refused,
+        problem:
+          status.problem.tip ?? status.problem.history ?? status.gaps.tip ?? status.gaps.history ?? refused,
+        waitingFor: status.problem.tip === null ? status.waitingFor : null,
         head: status.head,
         safe: status.safe,
         final: status.final,

@@ -38,8 +38,19 @@ export interface Nodes<Raw> extends ChainSource<Raw> {
     place: Place,
     accept: (raw: Raw, source: ChainSource<Raw>) => Value | Promise<Value>,
   ): Promise<Value>
+  /** What each node by itself says of the blocks at some heights, asked in this order; in the order of `status`. */
+  sights(heights: readonly number[]): Promise<Sight[]>
   status(): EndpointStatus[]
   close(): Promise<void>
+}
+
+/** What one node says. */
+export interface Sight {
+  name: string
+  /** The highest head that it ever told; null when it never did. */
+  highest: number | null
+  /** Hash at each height, null where it has no block; null when it does not answer. */
+  hashes: readonly (Uint8Array | null)[] | null
 }
 
 export interface NodesOptions {
@@ -67,6 +78,7 @@ export async function openNodes<Raw>(
   const first = pool.names.map((_, at) => chain.open(pool.preferring(at), options.source))
   const alone = pool.names.map((_, at) => chain.open(pool.only(at), options.source))
   const heads: (number | null)[] = pool.names.map(() => null)
+  const highest: (number | null)[] = pool.names.map(() => null)
 
   async function head(): Promise<number> {
     if (!several) return keepHead(0, first[0]!)
@@ -79,7 +91,47 @@ export async function openNodes<Raw>(
   async function keepHead(at: number, source: ChainSource<Raw>): Promise<number> {
     const height = await source.head()
     heads[at] = height
+    highest[at] = Math.max(height, highest[at] ?? 0)
     return height
+  }
+
+  async function hashAt(height: number): Promise<Uint8Array> {
+    const errors: unknown[] = []
+    for (const at of inOrder(pool, heads, { height })) {
+      try {
+        return await first[at]!.hashAt(height)
+      } catch (error) {
+        if (!mayBeElsewhere(error) && !isWrongBlock(error)) throw error
+        errors.push(error)
+      }
+    }
+    throw mostTelling(errors)
+  }
+
+  async function sightOf(at: number, heights: readonly number[]): Promise<Sight> {
+    const source = alone[at]!
+    const hashes: (Uint8Array | null)[] = []
+    const sight = (told: Sight['hashes']) => ({
+      name: pool.names[at]!,
+      highest: highest[at]!,
+      hashes: told,
+    })
+    try {
+      await keepHead(at, source)
+      // One after the other: behind one address there may be several nodes that answer by turns.
+      for (const height of heights) {
+        hashes.push(
+          await source.hashAt(height).catch(error => {
+            if (error instanceof NotAvailableError) return null
+            throw error
+          }),
+        )
+      }
+      return sight(hashes)
+    } catch (error) {
+      if (!mayBeElsewhere(error) && !isWrongBlock(error)) throw error
+      return sight(null)
+    }
   }
 
   async function take<Value>(
@@ -104,7 +156,7 @@ export async function openNodes<Raw>(
           pool.health(at).blame(error as AppError, othersReady(at) ? WRONG_BLOCK_REST_MS : 0)
       }
     }
-    throw errors.sort((a, b) => rankOf(a) - rankOf(b))[0]
+    throw mostTelling(errors)
   }
 
   const others = (at: number) => pool.names.map((_, other) => other).filter(other => other !== at)
@@ -115,6 +167,7 @@ export async function openNodes<Raw>(
     const said = heads[at] ?? -1
     if (!(error instanceof NotAvailableError) || !('height' in place) || said < place.height) return false
     heads[at] = null
+    highest[at] = null
     return othersReady(at) && others(at).every(other => (heads[other] ?? -1) < place.height)
   }
 
@@ -124,6 +177,8 @@ export async function openNodes<Raw>(
     identifyEach: () => pool.identifyEach(),
     identify: async () => joinIdentities(await pool.identifyEach()),
     finalized: () => together.finalized(),
+    hashAt,
+    sights: heights => Promise.all(pool.names.map((_, at) => sightOf(at, heights))),
     blockAt: height => take({ height }, checked),
     blockByHash: hash => take({ hash }, checked),
     recordedHeights: () => together.recordedHeights(),
@@ -141,11 +196,16 @@ export async function openNodes<Raw>(
   }
 }
 
-/** Nodes that may be asked now before the others, those that have the block before those that are behind. */
+/**
+ * Nodes that may be asked now before the others, those that have the block before those that have not. Of these the
+ * ones that are behind come last: what they say may be of a branch that the others have left.
+ */
 function inOrder(pool: RpcPool, heads: readonly (number | null)[], place: Place): number[] {
+  const best = Math.max(...heads.map(head => head ?? 0))
   const cost = (at: number) => {
-    const behind = 'height' in place && heads[at] !== null && heads[at]! < place.height
-    return (pool.ready(at) ? 0 : 2) + (behind ? 1 : 0)
+    const head = heads[at] ?? best
+    const lacks = 'height' in place && head < place.height
+    return (pool.ready(at) ? 0 : 4) + (lacks ? 2 : 0) + (head < best ? 1 : 0)
   }
   return pool.names.map((_, at) => at).sort((a, b) => cost(a) - cost(b) || a - b)
 }
@@ -155,6 +215,8 @@ const isWrongBlock = (error: unknown) => error instanceof ProofError || error in
 /** Parts that do not fit are an EndpointError: they may have come from two nodes, or from two sides of a reorg. */
 const mayBeElsewhere = (error: unknown) =>
   error instanceof EndpointError || error instanceof NotAvailableError || error instanceof RpcError
+
+const mostTelling = (errors: readonly unknown[]) => [...errors].sort((a, b) => rankOf(a) - rankOf(b))[0]
 
 function rankOf(error: unknown): number {
   if (isWrongBlock(error)) return 1

@@ -1,7 +1,9 @@
 import { setMaxListeners } from 'node:events'
 import type { Logger } from 'pino'
-import { type Follower, type StoredBlocks, startFollow } from '../crawlers/follow.ts'
+import { type Follower, startFollow } from '../crawlers/follow.ts'
+import type { StoredBlocks } from '../crawlers/fork.ts'
 import { type Nodes, openNodes } from '../crawlers/nodes.ts'
+import type { ChainDefinition } from '../schema/chain.ts'
 import { describeError, EndpointError } from '../schema/errors.ts'
 import { HISTORY_PARTITION, TIP_PARTITION } from '../schema/events.ts'
 import type { BlockLog, Sql } from '../schema/ports.ts'
@@ -10,7 +12,7 @@ import { registerChain } from '../splitter/chain-row.ts'
 import { readHeld } from '../splitter/journal.ts'
 import { createOutputLookup } from '../splitter/outputs.ts'
 import { type Splitter, startSplitter } from '../splitter/start.ts'
-import { readLinks } from '../splitter/stored.ts'
+import { readFinality, readLinks, readWork } from '../splitter/stored.ts'
 import type { ChainSettings } from './config.ts'
 import { isGoneHere, ownerName } from './pid.ts'
 
@@ -66,7 +68,7 @@ export async function startPipeline(deps: PipelineDeps): Promise<Pipeline> {
         nodes,
         log,
         logger,
-        stored: storedBlocks(sql, slug),
+        stored: storedBlocks(sql, chain.definition),
         findOutputs: createOutputLookup(sql, slug),
         settings: {
           historyFrom: settings.historyFrom,
@@ -115,10 +117,23 @@ async function reportEndpoints(logger: Logger, chain: string, nodes: Nodes<unkno
   }
 }
 
-function storedBlocks(sql: Sql, slug: string): StoredBlocks {
+/** What a chain's follower must know of the tables. */
+export function storedBlocks(sql: Sql, { slug, ledger }: ChainDefinition): StoredBlocks {
   return {
     ranges: () => readHeld(sql, slug),
-    links: heights => readLinks(sql, slug, heights),
+    finality: () => readFinality(sql, slug),
+    async links(heights) {
+      const [links, works] = await Promise.all([
+        readLinks(sql, slug, heights),
+        ledger === 'utxo' ? readWork(sql, slug, heights) : new Map<number, bigint>(),
+      ])
+      return new Map(
+        [...links].map(([height, link]) => {
+          const work = works.get(height)
+          return [height, work === undefined ? link : { ...link, work }] as const
+        }),
+      )
+    },
   }
 }
 

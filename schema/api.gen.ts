@@ -283,13 +283,17 @@ export type FollowState =
   /** A recording was read to its end. */
   | 'ENDED'
   /** Stopped until the operator does something; `problem` says what. */
-  | 'STOPPED';
+  | 'STOPPED'
+  /** Stopped by the operator: `wanlian resume` goes on. */
+  | 'PAUSED';
 
 export type Following = {
   __typename?: 'Following';
   state: FollowState;
   /** One sentence when something is wrong, with what to do. */
   problem: Maybe<Scalars['String']['output']>;
+  /** One sentence on what the nodes have to do or to agree on first, where following waits for that. */
+  waitingFor: Maybe<Scalars['String']['output']>;
   /** Blocks between the node's head and the tip. */
   lag: Maybe<Scalars['Height']['output']>;
   /** Heights that are still to be filled in, those known now. */

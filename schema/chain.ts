@@ -46,6 +46,11 @@ export interface Verified extends BlockRef {
   transactionCount: number
   /** In the order given above, without duplicates. */
   proofs: readonly string[]
+  /**
+   * Hashes that it took to find the block, as its bits say; the proof `pow` covers it. Of two branches the one with
+   * more of it is the chain. Absent where chains are chosen in another way.
+   */
+  work?: bigint
 }
 
 /** An output that an input spends, named as Bitcoin-like chains do; the hash in printed order. */
@@ -95,6 +100,8 @@ export interface ChainSource<Raw> {
   head(): Promise<number>
   /** Highest block that the node calls final; null where the chain has no such notion. */
   finalized(): Promise<number | null>
+  /** Hash of the block at a height as the node tells it, unproven. @throws NotAvailableError when it has none. */
+  hashAt(height: number): Promise<Uint8Array>
   /** @throws NotAvailableError when the node has no such block. */
   blockAt(height: number): Promise<Raw>
   blockByHash(hash: string): Promise<Raw>

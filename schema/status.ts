@@ -1,5 +1,5 @@
 /** How the following of a chain is going. */
-export type FollowState = 'starting' | 'catching-up' | 'following' | 'ended' | 'stopped'
+export type FollowState = 'starting' | 'catching-up' | 'following' | 'ended' | 'stopped' | 'paused'
 
 export interface EndpointStatus {
   /** Without credentials. */
@@ -18,6 +18,8 @@ export interface FollowStatus {
   state: FollowState
   /** One sentence with what to do, when something is wrong. */
   problem: string | null
+  /** One sentence on what the nodes have to do or to agree on first, where following waits for that. */
+  waitingFor: string | null
   /** Height of the node's head. */
   head: number | null
   safe: number | null

@@ -38,6 +38,30 @@ export async function readLinks(
   return links
 }
 
+/** Work of the stored blocks among `heights`, on a chain whose branches are chosen by it. */
+export async function readWork(
+  sql: Sql,
+  chain: string,
+  heights: readonly number[],
+): Promise<Map<number, bigint>> {
+  if (heights.length === 0) return new Map()
+  const rows = await sql.rows<{ height: string; work: string }>(
+    `SELECT height, work FROM ${BASE_DATABASE}.utxo_blocks FINAL
+    WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)}`,
+    { chain, heights: [...heights] },
+  )
+  return new Map(rows.map(({ height, work }) => [Number(height), BigInt(work)]))
+}
+
+/** What was told of a chain's finality last; null when nothing was. */
+export async function readFinality(sql: Sql, chain: string): Promise<{ safe: number; final: number } | null> {
+  const [row] = await sql.rows<{ safe: string; final: string }>(
+    `SELECT safe, final FROM ${BASE_DATABASE}.finality FINAL WHERE chain = {chain:String}`,
+    { chain },
+  )
+  return row ? { safe: Number(row.safe), final: Number(row.final) } : null
+}
+
 /** Heights of blocks whose parent was not stored when they were written; block 0 has none. */
 export async function readUnlinked(sql: Sql, chain: string): Promise<number[]> {
   const rows = await sql.rows<{ height: string }>(

@@ -389,6 +389,7 @@ describe('what operators ask', () => {
     const follow = {
       state: 'starting' as const,
       problem: null,
+      waitingFor: null,
       head: null,
       safe: null,
       final: null,
@@ -414,6 +415,7 @@ describe('what operators ask', () => {
       chain: 'paper',
       state: 'following',
       problem: null,
+      waitingFor: null,
       head: 30,
       safe: 25,
       final: 20,

@@ -49,6 +49,7 @@ describe('chains', () => {
       chain: 'evm-local',
       state: 'catching-up',
       problem: 'a node is slow: wait',
+      waitingFor: null,
       head: 30,
       safe: 20,
       final: 15,

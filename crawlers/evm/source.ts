@@ -106,6 +106,11 @@ export function openEvmSource(
       const place = placeOfHeight(height)
       return complete(await askBlock(ask, place, height), place, { height })
     },
+    async hashAt(height) {
+      const answer = await orNull(rpc.call('eth_getBlockByNumber', [placeOfHeight(height).id, false]))
+      if (answer === null) throw new NotAvailableError(`${definition.slug}: no endpoint has block ${height}`)
+      return asHash(asObject(answer, `block ${height}`).hash, `block ${height}`, 'hash')
+    },
     async blockByHash(text) {
       const hash = asHash(text, 'blockByHash', '')
       const place = placeOfHash(text.toLowerCase())

@@ -215,6 +215,7 @@ export function openUtxoSource(rpc: Rpc, rules: SourceRules): ChainSource<UtxoRa
     identify: () => identify(rpc, rules),
     head: () => head(rpc),
     finalized: async () => null,
+    hashAt: async height => parseHex(await askHash(rpc, height), 32),
     blockAt: async height => fetchBlock(rpc, await askHash(rpc, height), height, rules),
     blockByHash: async hash => fetchBlock(rpc, hash, await heightOf(rpc, hash), rules),
     recordedHeights: async () => (rpc.recordings.length === 0 ? null : recordedHeights(rpc.recordings)),

@@ -14,6 +14,7 @@ import { doubleSha256, merkleRoot } from './hashing.ts'
 import type { UtxoRaw } from './raw.ts'
 import { blockFormat, type UtxoRules } from './rules.ts'
 import { checkSpent, transactionPlaces } from './spent.ts'
+import { expectedWork } from './target.ts'
 import { isCoinbase, isCoinbaseInput, type Transaction, transactionHash, witnessHash } from './transaction.ts'
 import { checkWork } from './work.ts'
 
@@ -203,5 +204,6 @@ export function verifyBlock(
     time: header.time,
     transactionCount: block.transactions.length,
     proofs,
+    work: expectedWork(header.bits),
   }
 }

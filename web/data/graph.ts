@@ -3,7 +3,7 @@
 export type Ledger = 'UTXO' | 'ACCOUNT' | 'RECORDS'
 export type Finality = 'PENDING' | 'SAFE' | 'FINAL' | 'ORPHANED'
 export type TransactionStatus = 'SUCCESS' | 'FAILED' | 'UNKNOWN'
-export type FollowState = 'STARTING' | 'CATCHING_UP' | 'FOLLOWING' | 'ENDED' | 'STOPPED'
+export type FollowState = 'STARTING' | 'CATCHING_UP' | 'FOLLOWING' | 'ENDED' | 'STOPPED' | 'PAUSED'
 
 /** How amounts of it are written. */
 export interface Unit {
@@ -56,6 +56,7 @@ export interface EndpointStatus {
 export interface Following {
   state: FollowState
   problem: string | null
+  waitingFor: string | null
   lag: number | null
   missing: number
   blocksPerSecond: number | null
@@ -64,7 +65,7 @@ export interface Following {
 }
 export const FOLLOWING = /* GraphQL */ `
   fragment Following on Following {
-    state problem lag missing blocksPerSecond etaSeconds
+    state problem waitingFor lag missing blocksPerSecond etaSeconds
     nodes { name reachable head latencyMs calls errors lastError }
   }
 `

@@ -68,6 +68,7 @@ export const en = {
     FOLLOWING: 'at the tip',
     ENDED: 'read to the end',
     STOPPED: 'stopped',
+    PAUSED: 'paused',
   },
   ledgers: { UTXO: 'unspent outputs', ACCOUNT: 'accounts', RECORDS: 'records' },
   standards: { native: 'native', erc20: 'ERC-20', erc721: 'ERC-721', erc1155: 'ERC-1155' },

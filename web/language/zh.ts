@@ -61,6 +61,7 @@ export const zh: Texts = {
     FOLLOWING: '已到链顶',
     ENDED: '已读完',
     STOPPED: '已停止',
+    PAUSED: '已暂停',
   },
   ledgers: { UTXO: '未花费输出', ACCOUNT: '账户', RECORDS: '记录' },
   standards: { native: '原生', erc20: 'ERC-20', erc721: 'ERC-721', erc1155: 'ERC-1155' },

@@ -37,6 +37,7 @@ const FOLLOW_SHAPES = {
   FOLLOWING: 'final',
   ENDED: 'check',
   STOPPED: 'warning',
+  PAUSED: 'pending',
 } as const
 
 export function FollowingState({ view, state }: { view: View; state: FollowState | null }) {
