@@ -19,13 +19,15 @@ import { insertRows } from './insert.ts'
 import type { FailedBlock } from './prepare-batch.ts'
 import { openWriter, type WriterOptions } from './writer.ts'
 
-export interface SplitterDeps extends Pick<WriterOptions, 'owner' | 'isGone'> {
+export interface SplitterDeps extends Pick<WriterOptions, 'owner' | 'isGone' | 'takeOverMs'> {
   chain: ChainModule
   /** Of the chain's block events. */
   partition: number
   log: BlockLog
   sql: Sql
   logger: Logger
+  /** How often it is looked whether what came late completes what is stored, in milliseconds. */
+  settleMs?: number
 }
 
 /** Writes one partition of a chain's block events into the tables until its signal is aborted. */
@@ -38,7 +40,6 @@ export interface Splitter {
 
 const READ = { maxMessages: 250, maxBytes: 16 * 1024 * 1024 }
 const LONGEST_PAUSE_MS = 15_000
-/** How often it is looked whether what came late completes what is stored. */
 const SETTLE_MS = 10_000
 
 const finalityColumns: Columns = { chain: name, safe: count, final: count, version: uint64 }
@@ -100,7 +101,7 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
   /** @returns whether there is news in this partition, and not only time that went by. */
   async function waitFor(next: bigint): Promise<boolean> {
     const waiting = new AbortController()
-    const limit = pausable(SETTLE_MS, signal)
+    const limit = pausable(deps.settleMs ?? SETTLE_MS, signal)
     void limit.done.then(() => waiting.abort())
     await log.wait(place, next, waiting.signal)
     limit.end()
