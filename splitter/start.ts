@@ -3,6 +3,7 @@ import { type Columns, count, name, uint64 } from '../schema/columns.ts'
 import {
   AppError,
   describeError,
+  FencedError,
   InputError,
   InvariantError,
   LogGapError,
@@ -40,6 +41,8 @@ export interface Splitter {
 
 const READ = { maxMessages: 250, maxBytes: 16 * 1024 * 1024 }
 const LONGEST_PAUSE_MS = 15_000
+/** What another splitter of the same partition is given to go on. */
+const TURN_MS = 250
 const SETTLE_MS = 10_000
 
 const finalityColumns: Columns = { chain: name, safe: count, final: count, version: uint64 }
@@ -60,8 +63,13 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
           wait = 250
         })
       } catch (error) {
-        problem = describeError(error)
         if (signal.aborted) return
+        if (error instanceof FencedError) {
+          logger.info({ chain: slug, partition }, 'another splitter came first, going on after it')
+          await pause(TURN_MS, signal)
+          continue
+        }
+        problem = describeError(error)
         logger.error({ chain: slug, partition, err: error }, 'the splitter stopped, it goes on soon')
         await pause(wait, signal)
         wait = Math.min(LONGEST_PAUSE_MS, wait * 2)
@@ -70,10 +78,13 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
   }
 
   async function consume(onProgress: () => void): Promise<void> {
+    // In this order: what stands in the log as done is in the tables then, and what the writer knows of the tables is
+    // what was done up to that place, even while another splitter of the same partition goes on.
+    const done = await log.committed(place, SPLITTER_GROUP)
     const writer = await openWriter({ ...deps, partition })
-    const ingest = createIngest({ sql, chain, writer })
+    const ingest = createIngest({ sql, chain, writer, fromLog: true })
     const announcer = await openAnnouncer(deps, partition)
-    let next = later(await log.committed(place, SPLITTER_GROUP), await readLogPlace(sql, slug, partition))
+    let next = later(done, await readLogPlace(sql, slug, partition, writer.committed()))
     await announcer.announce()
     await log.commit(place, SPLITTER_GROUP, next)
     onProgress()

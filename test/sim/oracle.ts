@@ -34,7 +34,7 @@ export async function judge(deps: OracleDeps): Promise<Problems> {
   const { sql, script, record } = deps
   const { slug } = script.chain.definition
   const published = await readPublished(sql, slug)
-  return [
+  const problems = [
     ...compareValues('published heights', [[script.historyFrom, script.final.length - 1]], published),
     ...(await compareDumps(deps)),
     ...(await checkTotals(sql, script.chain.definition, published)).map(
@@ -44,6 +44,40 @@ export async function judge(deps: OracleDeps): Promise<Problems> {
     ...(await openEntries(sql, slug)),
     ...foldAnnouncements(record, script),
     ...(await compareReorgs(sql, slug, record)),
+  ]
+  return problems.length === 0 ? [] : [...problems, ...(await story(sql, slug, record))]
+}
+
+/** What came about, for whoever looks for the reason. */
+async function story(sql: Sql, slug: string, record: Record): Promise<string[]> {
+  const short = (height: number | string, hash: string) => `${height}:${hash.slice(0, 4)}`
+  const events = record.events.map(({ partition, event }) => {
+    if (event.kind === 'finalize') return ''
+    const { height, hash } = event.kind === 'block' ? event : event.to
+    const place = short(height, Buffer.from(hash).toString('hex'))
+    return `${event.kind === 'revert' ? 'back to ' : ''}${place}${partition === TIP_PARTITION ? '' : 'h'}`
+  })
+  const entries = await sql.rows<{
+    partition: number
+    batch: string
+    owner: string
+    reorg: number
+    added: [string, string][]
+    cancelled: string[]
+  }>(
+    `SELECT partition, batch, owner, reorg, arrayZip(blocks.height, arrayMap(x -> lower(hex(x)), blocks.hash)) AS added,
+      cancels.height AS cancelled
+    FROM ${BASE_DATABASE}.journal WHERE chain = {slug:String} ORDER BY partition, batch`,
+    { slug },
+  )
+  return [
+    `log: ${events.filter(text => text !== '').join(' ')}`,
+    ...entries.map(
+      ({ partition, batch, owner, reorg, added, cancelled }) =>
+        `batch ${partition}/${batch} ${owner}${reorg ? ' reorg' : ''} -[${cancelled.join(' ')}] +[${added
+          .map(([height, hash]) => short(height, hash))
+          .join(' ')}]`,
+    ),
   ]
 }
 
@@ -162,21 +196,24 @@ interface ReorgRow {
 /** Each revert that was handed on above stored blocks stands in `reorgs`, once. */
 async function compareReorgs(sql: Sql, chain: string, record: Record): Promise<Problems> {
   const expected: ReorgRow[] = []
-  const stored = new Map<number, string>()
+  const stored = new Map<number, { hash: string; parent: string }>()
   const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
   for (const { partition, event } of record.events) {
     if (partition !== TIP_PARTITION) continue
-    if (event.kind === 'block') stored.set(event.height, hex(event.hash))
+    if (event.kind === 'block') {
+      stored.set(event.height, { hash: hex(event.hash), parent: hex(event.parentHash) })
+    }
     if (event.kind !== 'revert') continue
     const gone = [...stored].filter(([height]) => height > event.to.height).sort(([a], [b]) => b - a)
     for (const [height] of gone) stored.delete(height)
-    const [last] = gone
-    if (!last) continue
+    const [last, first] = [gone[0], gone.at(-1)]
+    if (!last || !first) continue
     expected.push({
       height: event.to.height + 1,
       depth: gone.length,
-      old_hash: last[1],
-      common_ancestor: hex(event.to.hash),
+      old_hash: last[1].hash,
+      // Where nothing is stored below, the blocks that come may follow on another one.
+      common_ancestor: first[1].parent,
     })
   }
   const rows = await sql.rows<{ height: string; depth: number; old_hash: string; common_ancestor: string }>(

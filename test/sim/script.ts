@@ -93,7 +93,7 @@ export function writeScript(seed: number, base: readonly Uint8Array[]): Script {
       definition: { ...definition, slug: `sim-${seed}`, finality, maxReorgDepth },
     } as Chain,
     historyFrom: random.integer(3) > 0 ? 0 : random.integer(100),
-    maxUnreadBytes: random.pick([64 * 1024 * 1024, 64 * 1024, 3_000]),
+    maxUnreadBytes: random.pick([64 * 1024 * 1024, 64 * 1024, 16 * 1024]),
     rivals: random.integer(4) === 0,
     lookAhead: random.pick([1, 4, 16]),
     steps: withFates(views, draws('fates')),
@@ -122,7 +122,7 @@ function writeViews(chain: RegtestChain, random: Randomness): View[] {
   }
   grow(1 + random.integer(25))
   views.push(path())
-  const steps = 5 + random.integer(6)
+  const steps = 2 + random.integer(4)
   for (let at = 0; at < steps; at++) {
     const height = chain.head.height
     const kind = random.integer(10)
