@@ -20,7 +20,7 @@ export interface Crawler {
   pump(
     heights: readonly number[],
     to: Appender,
-    options: { withOutputs: boolean; accept?: (block: Crawled) => void; onDone?: () => void },
+    options: { withOutputs: boolean; onDone?: () => void },
   ): Promise<FailedFetch[]>
 }
 
@@ -55,7 +55,7 @@ export function createCrawler<Raw>(
   async function pump(
     heights: readonly number[],
     to: Appender,
-    options: { withOutputs: boolean; accept?: (block: Crawled) => void; onDone?: () => void },
+    options: { withOutputs: boolean; onDone?: () => void },
   ): Promise<FailedFetch[]> {
     const failed: FailedFetch[] = []
     let group: Crawled[] = []
@@ -71,7 +71,6 @@ export function createCrawler<Raw>(
       signal.throwIfAborted()
       try {
         if ('error' in fetched) throw fetched.error
-        options.accept?.(fetched.raw)
         group.push(fetched.raw)
         bytes += fetched.raw.event.payload.length
       } catch (error) {

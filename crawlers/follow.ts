@@ -398,20 +398,15 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     }
   }
 
-  /** History that a reorg may still reach goes the way of the tip, a few blocks at a time. */
+  /**
+   * History that a reorg may still reach goes the way of the tip, a few blocks at a time and from the tip downward: below
+   * a block that is missing nothing stands that a reorg would have to take along.
+   */
   async function fillNear(): Promise<void> {
     await tipLog.drained()
     near = subtractRanges(near, await stored.ranges())
-    const heights = heightsOf(near).slice(0, NEAR_BLOCKS)
-    const failed = await pump(heights, tipLog, {
-      withOutputs: true,
-      accept: ({ verified: { height, hash } }) => {
-        const expected = window.parentOf(height + 1)
-        if (expected !== null && !equalBytes(expected, hash)) {
-          throw new EndpointError(`${slug}: block ${height} is not the parent of the stored one above it`)
-        }
-      },
-    })
+    const heights = heightsOf(near.slice(-1)).slice(-NEAR_BLOCKS)
+    const failed = await handOnBelow(heights)
     await tipLog.drained()
     await loadWindow()
     const left = subtractRanges(near, await stored.ranges())
@@ -431,6 +426,34 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
       `${slug}: ${countHeights(left)} blocks, the first of them ${from}, were fetched and not stored: see the dead letters ` +
       `(wanlian doctor)`
     )
+  }
+
+  /** Hands on those of some blocks that the stored one above them follows on. @returns what could not be had. */
+  async function handOnBelow(heights: readonly number[]): Promise<FailedFetch[]> {
+    const above = (heights.at(-1) ?? 0) + 1
+    let expected = (await stored.links([above])).get(above)?.parentHash ?? null
+    const source = { blockAt: (height: number) => crawl({ height }, true) }
+    const linked: Crawled[] = []
+    const failed: FailedFetch[] = []
+    for await (const fetched of fetchBlocks(source, heights.toReversed(), settings.lookAhead)) {
+      signal.throwIfAborted()
+      if (failed.length > 0) continue
+      if ('error' in fetched) {
+        failed.push(fetched)
+        continue
+      }
+      const { height, hash, parentHash } = fetched.raw.verified
+      if (expected !== null && Buffer.compare(expected, hash) !== 0) {
+        const error = new EndpointError(`${slug}: block ${height} is not the parent of the one above it`)
+        failed.push({ height, error })
+        continue
+      }
+      linked.unshift(fetched.raw)
+      expected = parentHash
+    }
+    await tipLog.append(linked.map(block => block.event))
+    pace.advance(linked.length)
+    return failed
   }
 
   let toldAt = 0

@@ -1,4 +1,5 @@
 import type { ChainModule } from '../schema/chain.ts'
+import { showInForm } from '../schema/columns.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
 import { ANNOUNCEMENTS, type Announcement, HISTORY_PARTITION } from '../schema/events.ts'
 import type { BlockLog, Sql } from '../schema/ports.ts'
@@ -19,6 +20,9 @@ export interface Announcer {
 }
 
 const GROUP = 'announcer'
+/** How often it is looked for blocks that are just being written anew. */
+const LOOKS = 10
+const LOOK_AGAIN_MS = 200
 
 /**
  * Opens the announcer of a chain's log partition. It goes by the journal, not by memory: how far it came stands in the
@@ -57,9 +61,8 @@ export async function openAnnouncer(
   /** Removals from the highest down, then additions upward. Blocks that were only written anew are no news. */
   async function ofBatch(entry: JournalEntry): Promise<Announcement[]> {
     if (entry.cancels.length > 0 && !entry.reorg) return []
-    const [removed, stored] = await Promise.all([readOrphans(entry), readAdded(entry)])
-    const byHash = new Map([...removed, ...stored].map(block => [block.hash, block]))
-    const added = entry.blocks.flatMap(block => byHash.get(chain.formatHash(block.hash)) ?? [])
+    const removed = await readOrphans(entry)
+    const added = entry.undone ? [] : await readAdded(entry)
     return [
       ...removed.map(block => toAnnouncement(entry, 'block.removed', block)),
       ...added.map(block => toAnnouncement(entry, 'block.added', block)),
@@ -89,30 +92,46 @@ export async function openAnnouncer(
     )
   }
 
-  /** Blocks of the batch as they stand, or as they stood when a later batch took them away again. */
+  /**
+   * Blocks of the batch as they stand, or as they stood when a later batch took them away again. While another splitter
+   * writes them anew they are nowhere for a moment.
+   */
   async function readAdded(entry: JournalEntry): Promise<BlockFacts[]> {
+    const hashes = entry.blocks.map(block => chain.formatHash(block.hash))
+    if (hashes.length === 0) return []
     const heights = entry.blocks.map(block => block.height)
-    if (heights.length === 0) return []
-    const columns =
-      'height, hash, parent_hash, toUnixTimestamp(time) AS time, transaction_count AS transactions'
+    const columns = (hash: string, parent: string) =>
+      `height, ${hash} AS hash, ${parent} AS parent_hash, toUnixTimestamp(time) AS time, transaction_count AS transactions`
     const where = 'WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)}'
-    return sql.rows<BlockFacts>(
-      `SELECT ${columns} FROM blocks ${where} UNION ALL SELECT ${columns} FROM orphaned_blocks ${where}`,
-      { chain: slug, heights },
-    )
+    for (let attempt = 1; ; attempt++) {
+      const rows = await sql.rows<BlockFacts>(
+        `SELECT ${columns(showInForm('block_hash'), showInForm('parent_hash'))} FROM ${BASE_DATABASE}.blocks FINAL ${where}
+        UNION ALL SELECT ${columns('hash', 'parent_hash')} FROM orphaned_blocks ${where}`,
+        { chain: slug, heights },
+      )
+      const byHash = new Map(rows.map(block => [block.hash, block]))
+      const found = hashes.flatMap(hash => byHash.get(hash) ?? [])
+      if (found.length === hashes.length || attempt === LOOKS) return found
+      await new Promise(resolve => setTimeout(resolve, LOOK_AGAIN_MS))
+    }
   }
 
   return { announce }
 }
 
-/** Where a chain's partition goes on in its log: one above the last message that a committed batch stands for. */
-export async function readLogPlace(sql: Sql, chain: string, partition: number): Promise<bigint> {
+/** Where a chain's partition goes on in its log: one above the last message that a batch up to `committed` stands for. */
+export async function readLogPlace(
+  sql: Sql,
+  chain: string,
+  partition: number,
+  committed: number,
+): Promise<bigint> {
   const [row] = await sql.rows<{ next: string }>(
-    `SELECT max(offset_to) + 1 AS next FROM ${BASE_DATABASE}.journal
-    WHERE chain = {chain:String} AND partition = {partition:UInt16} AND offset_to > 0 AND batch <= (
-      SELECT max(committed) FROM ${BASE_DATABASE}.checkpoints
-      WHERE chain = {chain:String} AND partition = {partition:UInt16})`,
-    { chain, partition },
+    `SELECT max(last) + 1 AS next FROM (
+      SELECT max(offset_to) AS last FROM ${BASE_DATABASE}.journal
+      WHERE chain = {chain:String} AND partition = {partition:UInt16} AND batch <= {committed:UInt64}
+      GROUP BY batch HAVING max(undone) = 0)`,
+    { chain, partition, committed },
   )
   const next = BigInt(row?.next ?? 0)
   return next > 1n ? next : 0n

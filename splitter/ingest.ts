@@ -17,6 +17,11 @@ export interface IngestDeps<Raw> {
   source?: Pick<ChainSource<Raw>, 'attachPrevious'>
   /** Blocks in one batch at most. */
   batchBlocks?: number | undefined
+  /**
+   * What is added has its place in a log: when another writer of the same log came first, FencedError is thrown, and the
+   * caller goes on from where the tables stand then. Without a log theirs is carried out and what is left is written.
+   */
+  fromLog?: boolean
 }
 
 /** Blocks in one batch unless told otherwise, and bytes of their archive form after which a batch is closed. */
@@ -104,6 +109,7 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
     let contested: boolean
     try {
       prepared = await preparer.prepare(blocks, { before: writing?.batch ?? null, cancel })
+      if (deps.fromLog) await checkNotOvertaken(prepared)
     } finally {
       contested = await settled()
     }
@@ -115,6 +121,18 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
       startWriting(prepared, { cancel: together, reorg: reorg !== null, ...(offsets && { offsets }) })
     }
     return prepared.failed
+  }
+
+  /** What is there already, or does not fit, may be so because another writer is further in the log. */
+  async function checkNotOvertaken({ stored, failed }: PreparedBlocks): Promise<void> {
+    const known = (height: number) =>
+      includesHeight(writer.published(), height) || writing?.batch.links.has(height)
+    if (failed.length === 0 && stored.every(known)) return
+    if (await writer.overtaken()) throw overtaken()
+  }
+
+  function overtaken(): FencedError {
+    return new FencedError(`${slug}: another writer of the same log has gone on`)
   }
 
   function startWriting(batch: PreparedBlocks, rest: Omit<Batch, 'add'>): void {
@@ -141,6 +159,7 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
   async function leavingAbove(ancestor: BlockRef): Promise<number[]> {
     const stored = (await readLinks(sql, slug, [ancestor.height])).get(ancestor.height)
     if (stored && !equalBytes(stored.hash, ancestor.hash)) {
+      if (deps.fromLog && (await writer.overtaken())) throw overtaken()
       throw new ProofError(
         'parent',
         `${slug}: cannot go back to ${ancestor.height} ${chain.formatHash(ancestor.hash)}, stored there is ` +
@@ -167,40 +186,32 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
   }
 
   /**
-   * Another writer of the same chain may come first: theirs is carried out, then ours is tried again.
+   * Another writer of the same chain may come first: theirs is carried out, then what is left of ours is tried again.
    * @returns whether that happened.
+   * @throws FencedError instead where the batch was made from what was stored before.
    */
   async function writeFenced(batch: Batch): Promise<boolean> {
-    for (let attempt = 0; ; attempt++) {
-      const left = attempt === 0 ? batch : await withoutStored(batch)
+    for (let left = batch, attempt = 0; ; attempt++) {
       if (left.add.length + (left.cancel?.length ?? 0) === 0) return true
       try {
         await writer.write(left)
         return attempt > 0
       } catch (error) {
-        if (!(error instanceof FencedError) || attempt >= 20) throw error
+        const isFinal = deps.fromLog || (batch.cancel?.length ?? 0) > 0 || attempt >= 20
+        if (!(error instanceof FencedError) || isFinal) throw error
         await writer.recover()
+        left = { ...batch, add: await withoutStored(batch.add) }
       }
     }
   }
 
-  /** What is left of a batch after another writer carried out theirs, which may have been the same. */
-  async function withoutStored(batch: Batch): Promise<Batch> {
-    const cancelled = new Set(batch.cancel ?? [])
-    const links = await readLinks(sql, slug, [...batch.add.map(block => block.verified.height), ...cancelled])
-    const isThere = ({ height, hash }: BlockRef) => {
-      const stored = links.get(height)
-      return stored !== undefined && (batch.reorg ? equalBytes(stored.hash, hash) : !cancelled.has(height))
-    }
-    const coming = new Map(batch.add.map(({ verified }) => [verified.height, verified]))
-    return {
-      ...batch,
-      add: batch.add.filter(block => !isThere(block.verified)),
-      cancel: [...cancelled].filter(height => {
-        const next = coming.get(height)
-        return links.has(height) && !(batch.reorg && next && isThere(next))
-      }),
-    }
+  async function withoutStored(blocks: readonly BlockToWrite[]): Promise<BlockToWrite[]> {
+    const links = await readLinks(
+      sql,
+      slug,
+      blocks.map(block => block.verified.height),
+    )
+    return blocks.filter(block => !links.has(block.verified.height))
   }
 
   async function resolveInputs(): Promise<number[]> {
@@ -247,8 +258,15 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
     const { ready, failed } = await completer.prepare(blocks)
     if (failed[0]) throw new ProofError('parent', `block ${failed[0].height}: ${failed[0].reason}`)
     const heights = ready.map(block => block.verified.height)
-    await writeFenced({ add: ready, cancel: heights })
-    return heights
+    try {
+      await writeFenced({ add: ready, cancel: heights })
+      return heights
+    } catch (error) {
+      // What was read may not be what stands there now: it is looked at again another time.
+      if (!(error instanceof FencedError) || deps.fromLog) throw error
+      await writer.recover()
+      return []
+    }
   }
 
   function takeTransactions(): number {

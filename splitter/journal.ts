@@ -53,6 +53,8 @@ export interface JournalEntry {
   reorg: boolean
   /** Rows that will be added, by table. */
   tables: readonly { name: string; rows: number; digest: string }[]
+  /** Whether the batch was taken back: its blocks are not stored, and are to be taken from the log again. */
+  undone?: boolean
 }
 
 /** What readers may see of a chain's partition, and up to which batch it is done. */
@@ -83,6 +85,7 @@ const journalColumns: Columns = {
   'cancels.height': array(count),
   'cancels.version': array(uint64),
   reorg: uint8,
+  undone: uint8,
   'tables.name': array(text),
   'tables.rows': array(count),
   'tables.digest': array(text),
@@ -100,7 +103,18 @@ export function batchOf(version: bigint): { batch: number; partition: number } {
 
 /** Two writers may try: the first entry stands, the other vanishes. Read it back to see whose it is. */
 export async function writeEntry(sql: Sql, entry: JournalEntry, attempt = 0): Promise<void> {
-  const row: Record<string, unknown> = {
+  const token = `journal:${entry.chain}:${entry.partition}:${entry.batch}${attempt > 0 ? `:${attempt}` : ''}`
+  await insertRows(sql, 'journal', journalColumns, [rowOf(entry)], { token })
+}
+
+/** Notes that a batch is being taken back. The entry itself stays as it was. */
+export async function writeUndone(sql: Sql, entry: JournalEntry): Promise<void> {
+  const token = `journal:${entry.chain}:${entry.partition}:${entry.batch}:undone`
+  await insertRows(sql, 'journal', journalColumns, [rowOf({ ...entry, undone: true })], { token })
+}
+
+function rowOf(entry: JournalEntry): Record<string, unknown> {
+  return {
     chain: entry.chain,
     partition: entry.partition,
     batch: entry.batch,
@@ -116,13 +130,15 @@ export async function writeEntry(sql: Sql, entry: JournalEntry, attempt = 0): Pr
     'cancels.height': entry.cancels.map(block => block.height),
     'cancels.version': entry.cancels.map(block => block.version),
     reorg: entry.reorg ? 1 : 0,
+    undone: entry.undone ? 1 : 0,
     'tables.name': entry.tables.map(table => table.name),
     'tables.rows': entry.tables.map(table => table.rows),
     'tables.digest': entry.tables.map(table => table.digest),
   }
-  const token = `journal:${entry.chain}:${entry.partition}:${entry.batch}${attempt > 0 ? `:${attempt}` : ''}`
-  await insertRows(sql, 'journal', journalColumns, [row], { token })
 }
+
+const OF_BATCHES =
+  'chain = {chain:String} AND partition = {partition:UInt16} AND batch IN {batches:Array(UInt64)}'
 
 interface EntryRow {
   batch: string
@@ -134,6 +150,7 @@ interface EntryRow {
   added: { height: string; hash: string; linked: number }[]
   cancelled: { height: string; version: string }[]
   reorg: number
+  is_undone: number
   tables: { name: string; rows: string; digest: string }[]
 }
 
@@ -150,13 +167,14 @@ export async function readEntries(
   if (batches.length === 0) return []
   const rows = await sql.rows<EntryRow>(
     `SELECT batch, owner, toUnixTimestamp(time) AS time, split_version, offset_from, offset_to, reorg,
+      batch IN (SELECT batch FROM ${JOURNAL} WHERE ${OF_BATCHES} AND undone = 1) AS is_undone,
       arrayMap((h, x, l) -> CAST((h, hex(x), l), 'Tuple(height UInt64, hash String, linked UInt8)'),
         blocks.height, blocks.hash, blocks.linked) AS added,
       arrayMap((h, v) -> CAST((h, v), 'Tuple(height UInt64, version UInt64)'), cancels.height, cancels.version) AS cancelled,
       arrayMap((n, r, d) -> CAST((n, r, d), 'Tuple(name String, rows UInt64, digest String)'),
         tables.name, tables.rows, tables.digest) AS tables
     FROM ${JOURNAL}
-    WHERE chain = {chain:String} AND partition = {partition:UInt16} AND batch IN {batches:Array(UInt64)}
+    WHERE ${OF_BATCHES} AND undone = 0
     ORDER BY batch, time, owner LIMIT 1 BY batch`,
     { chain, partition, batches: [...batches] },
   )
@@ -175,6 +193,7 @@ export async function readEntries(
     })),
     cancels: row.cancelled.map(block => ({ height: Number(block.height), version: BigInt(block.version) })),
     reorg: row.reorg === 1,
+    undone: row.is_undone === 1,
     tables: row.tables.map(table => ({ ...table, rows: Number(table.rows) })),
   }))
 }

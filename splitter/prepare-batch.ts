@@ -26,6 +26,8 @@ export interface PendingBlock<Raw> {
 export interface PreparedBlocks {
   ready: EncodedPreparedBlock[]
   failed: FailedBlock[]
+  /** Heights that were passed over: just these blocks are stored. */
+  stored: number[]
   links: ReadonlyMap<number, StoredLink>
   created: ReadonlyMap<string, KnownOutput>
 }
@@ -65,7 +67,7 @@ export function createPreparer<Raw>(deps: {
     )
     const links = new Map([...stored, ...(before?.links ?? [])])
     for (const height of cancel) links.delete(height)
-    const { fresh, failed } = leaveOutStored(blocks, links)
+    const { fresh, failed, there } = leaveOutStored(blocks, links)
     const attached = (await attachStored(fresh)).map(({ block }) => block)
     const created = new Map<string, KnownOutput>()
     const ready: EncodedPreparedBlock[] = []
@@ -90,15 +92,16 @@ export function createPreparer<Raw>(deps: {
         failed.push({ height, reason: describeError(error), code: error.code })
       }
     }
-    return { ready, failed, links: own, created }
+    return { ready, failed, stored: there, links: own, created }
   }
 
   /** What a log delivers twice is stored once; a block beside a stored one needs a revert first. */
   function leaveOutStored(
     blocks: readonly PendingBlock<Raw>[],
     links: ReadonlyMap<number, StoredLink>,
-  ): { fresh: PendingBlock<Raw>[]; failed: FailedBlock[] } {
+  ): { fresh: PendingBlock<Raw>[]; failed: FailedBlock[]; there: number[] } {
     const failed: FailedBlock[] = []
+    const there: number[] = []
     const fresh = blocks.filter(({ height, logged }) => {
       const stored = links.get(height)
       if (!logged || !stored) return true
@@ -106,10 +109,12 @@ export function createPreparer<Raw>(deps: {
         const [got, expected] = [logged.hash, stored.hash].map(chain.formatHash)
         const reason = `block ${height} ${got}: stored at this height is ${expected}, and nothing said that it left the chain`
         failed.push({ height, reason, code: 'PROOF' })
+      } else {
+        there.push(height)
       }
       return false
     })
-    return { fresh, failed }
+    return { fresh, failed, there }
   }
 
   function checkChild(prepared: PreparedBlock, childsParent: Uint8Array | undefined): void {

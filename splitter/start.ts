@@ -3,6 +3,7 @@ import { type Columns, count, name, uint64 } from '../schema/columns.ts'
 import {
   AppError,
   describeError,
+  FencedError,
   InputError,
   InvariantError,
   LogGapError,
@@ -19,13 +20,15 @@ import { insertRows } from './insert.ts'
 import type { FailedBlock } from './prepare-batch.ts'
 import { openWriter, type WriterOptions } from './writer.ts'
 
-export interface SplitterDeps extends Pick<WriterOptions, 'owner' | 'isGone'> {
+export interface SplitterDeps extends Pick<WriterOptions, 'owner' | 'isGone' | 'takeOverMs'> {
   chain: ChainModule
   /** Of the chain's block events. */
   partition: number
   log: BlockLog
   sql: Sql
   logger: Logger
+  /** How often it is looked whether what came late completes what is stored, in milliseconds. */
+  settleMs?: number
 }
 
 /** Writes one partition of a chain's block events into the tables until its signal is aborted. */
@@ -38,7 +41,8 @@ export interface Splitter {
 
 const READ = { maxMessages: 250, maxBytes: 16 * 1024 * 1024 }
 const LONGEST_PAUSE_MS = 15_000
-/** How often it is looked whether what came late completes what is stored. */
+/** What another splitter of the same partition is given to go on. */
+const TURN_MS = 250
 const SETTLE_MS = 10_000
 
 const finalityColumns: Columns = { chain: name, safe: count, final: count, version: uint64 }
@@ -59,8 +63,13 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
           wait = 250
         })
       } catch (error) {
-        problem = describeError(error)
         if (signal.aborted) return
+        if (error instanceof FencedError) {
+          logger.info({ chain: slug, partition }, 'another splitter came first, going on after it')
+          await pause(TURN_MS, signal)
+          continue
+        }
+        problem = describeError(error)
         logger.error({ chain: slug, partition, err: error }, 'the splitter stopped, it goes on soon')
         await pause(wait, signal)
         wait = Math.min(LONGEST_PAUSE_MS, wait * 2)
@@ -69,10 +78,13 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
   }
 
   async function consume(onProgress: () => void): Promise<void> {
+    // In this order: what stands in the log as done is in the tables then, and what the writer knows of the tables is
+    // what was done up to that place, even while another splitter of the same partition goes on.
+    const done = await log.committed(place, SPLITTER_GROUP)
     const writer = await openWriter({ ...deps, partition })
-    const ingest = createIngest({ sql, chain, writer })
+    const ingest = createIngest({ sql, chain, writer, fromLog: true })
     const announcer = await openAnnouncer(deps, partition)
-    let next = later(await log.committed(place, SPLITTER_GROUP), await readLogPlace(sql, slug, partition))
+    let next = later(done, await readLogPlace(sql, slug, partition, writer.committed()))
     await announcer.announce()
     await log.commit(place, SPLITTER_GROUP, next)
     onProgress()
@@ -100,7 +112,7 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
   /** @returns whether there is news in this partition, and not only time that went by. */
   async function waitFor(next: bigint): Promise<boolean> {
     const waiting = new AbortController()
-    const limit = pausable(SETTLE_MS, signal)
+    const limit = pausable(deps.settleMs ?? SETTLE_MS, signal)
     void limit.done.then(() => waiting.abort())
     await log.wait(place, next, waiting.signal)
     limit.end()

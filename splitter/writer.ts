@@ -16,6 +16,7 @@ import {
   versionOf,
   writeCheckpoint,
   writeEntry,
+  writeUndone,
 } from './journal.ts'
 import { insertedInto, mendBatch, opposite } from './mend.ts'
 import { copyOrphans } from './orphans.ts'
@@ -64,6 +65,10 @@ export interface WriterOptions {
 export interface Writer {
   /** Heights that readers see of this partition. */
   published(): Ranges
+  /** The last batch that is done with. */
+  committed(): number
+  /** Whether another writer has begun the batch that would be this one's next. */
+  overtaken(): Promise<boolean>
   /** Finishes or undoes what an earlier writer left open. */
   recover(): Promise<void>
   /** @throws FencedError when another writer came first; call `recover` and try again. */
@@ -257,7 +262,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     const version = versionOf(entry.batch, partition)
     const added = entry.blocks.map(block => ({ height: block.height, version }))
     const archived = await readRows(sql, slug, 'raw_blocks', selectionOf(added))
-    if (archived.length < entry.blocks.length) {
+    if (entry.undone || archived.length < entry.blocks.length) {
       // The archive is written first: nothing else of this batch is there.
       await takeBack(entry, added)
       return
@@ -273,6 +278,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     }
     // Another program made these rows: they go, and so do the ones they were to replace. The heights are missing then.
     const all = { ...entry, blocks: [], cancels: [...entry.cancels, ...added], reorg: false }
+    await writeUndone(sql, entry)
     await cancel(all)
     await mend(all, [])
     await commit(
@@ -287,13 +293,25 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
   /** Nothing was cancelled yet: what was hidden comes back, what the archive has of the batch goes. */
   async function takeBack(entry: JournalEntry, added: CancelledBlock[]): Promise<void> {
     const all = { ...entry, blocks: [], cancels: added, reorg: false }
+    await writeUndone(sql, entry)
     await cancel(all)
     await mend(all, [])
     const hidden = entry.cancels.map(block => block.height)
     await commit(entry.batch, addHeights(checkpoint.ranges, hidden))
   }
 
-  const writer: Writer = { published: () => checkpoint.ranges, recover, write }
+  async function overtaken(): Promise<boolean> {
+    const entry = await readEntry(sql, slug, partition, checkpoint.committed + 1)
+    return entry !== null && entry.owner !== owner
+  }
+
+  const writer: Writer = {
+    published: () => checkpoint.ranges,
+    committed: () => checkpoint.committed,
+    overtaken,
+    recover,
+    write,
+  }
   await recover()
   return writer
 }

@@ -45,16 +45,20 @@ export interface Reorg {
   added: readonly RegtestBlock[]
 }
 
-/** A chain of valid regtest blocks in memory, in a node's role: the newest block wins. */
-export interface RegtestChain {
+/** What a node tells of a chain. */
+export interface RegtestView {
   readonly head: RegtestBlock
-  readonly wallet: Wallet
   blockAt(height: number): RegtestBlock | undefined
   /** Abandoned branches stay readable. */
   blockByHash(hash: string): RegtestBlock | undefined
   isActive(block: RegtestBlock): boolean
   transaction(txid: string): { block: RegtestBlock; index: number } | undefined
   coin(txid: string, vout: number): Coin | undefined
+}
+
+/** A chain of valid regtest blocks in memory, in a node's role: the newest block wins. */
+export interface RegtestChain extends RegtestView {
+  readonly wallet: Wallet
   /** Coins that the next block may spend. */
   spendable(): Coin[]
   /** @throws InputError when a transaction spends what it may not. Signatures are the caller's. */

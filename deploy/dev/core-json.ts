@@ -1,7 +1,7 @@
 import { crypto, type Transaction } from 'bitcoinjs-lib'
 import { LosslessNumber } from 'lossless-json'
 import { formatHex, reverseBytes } from '../../schema/bytes.ts'
-import type { RegtestBlock, RegtestChain } from './bitcoin-regtest.ts'
+import type { RegtestBlock, RegtestView } from './bitcoin-regtest.ts'
 import { feeOf, previousTxid } from './coin-set.ts'
 import { scriptAsm, scriptJson } from './core-script.ts'
 import type { Coin } from './locks.ts'
@@ -16,7 +16,7 @@ function coinAmount(satoshi: bigint): LosslessNumber {
 }
 
 /** What `getblock` answers: hex for 0, ids for 1, transactions for 2, and their spent outputs too for 3. */
-export function blockJson(chain: RegtestChain, block: RegtestBlock, verbosity: number): CoreJson | string {
+export function blockJson(chain: RegtestView, block: RegtestBlock, verbosity: number): CoreJson | string {
   if (verbosity <= 0) return formatHex(block.bytes)
   const tx =
     verbosity === 1
@@ -31,7 +31,7 @@ export function blockJson(chain: RegtestChain, block: RegtestBlock, verbosity: n
   }
 }
 
-export function headerJson(chain: RegtestChain, block: RegtestBlock): CoreJson {
+export function headerJson(chain: RegtestView, block: RegtestBlock): CoreJson {
   const { block: header, height } = block
   const active = chain.isActive(block)
   const next = active ? chain.blockAt(height + 1) : undefined
@@ -118,7 +118,7 @@ function prevoutJson(coin: Coin): CoreJson {
 
 /** What `getrawtransaction` answers with verbosity 1 or 2. */
 export function rawTransactionJson(
-  chain: RegtestChain,
+  chain: RegtestView,
   block: RegtestBlock,
   index: number,
   verbosity: number,
@@ -138,7 +138,7 @@ export function rawTransactionJson(
 }
 
 /** What `gettxout` answers for an unspent output; null for any other. */
-export function unspentJson(chain: RegtestChain, txid: string, vout: number): CoreJson | null {
+export function unspentJson(chain: RegtestView, txid: string, vout: number): CoreJson | null {
   const coin = chain.coin(txid, vout)
   if (!coin) return null
   return {
@@ -150,7 +150,7 @@ export function unspentJson(chain: RegtestChain, txid: string, vout: number): Co
   }
 }
 
-export function chainInfoJson(chain: RegtestChain): CoreJson {
+export function chainInfoJson(chain: RegtestView): CoreJson {
   const { head } = chain
   let size = 0
   for (let height = 0; height <= head.height; height++) size += chain.blockAt(height)!.bytes.length

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { parse, stringify } from 'lossless-json'
 import { formatHex } from '../../schema/bytes.ts'
-import type { RegtestBlock, RegtestChain } from './bitcoin-regtest.ts'
+import type { RegtestBlock, RegtestView } from './bitcoin-regtest.ts'
 import { blockJson, chainInfoJson, headerJson, rawTransactionJson, unspentJson } from './core-json.ts'
 
 export interface RegtestNodeSettings {
@@ -24,7 +24,7 @@ const MAX_REQUEST_BYTES = 4 * 1024 * 1024
 
 /** Serves a chain as JSON-RPC over HTTP the way bitcoind does, its errors included. */
 export async function startRegtestNode(
-  chain: RegtestChain,
+  chain: RegtestView,
   settings: RegtestNodeSettings = {},
 ): Promise<RegtestNode> {
   const host = settings.host ?? '127.0.0.1'
@@ -51,7 +51,7 @@ export async function startRegtestNode(
 }
 
 async function serve(
-  chain: RegtestChain,
+  chain: RegtestView,
   expected: string | null,
   request: IncomingMessage,
   response: ServerResponse,
@@ -63,12 +63,18 @@ async function serve(
   }
   const body = await readBody(request)
   if (body === null) return send(response, 413, '')
-  const call = parseCall(body)
+  const { status, body: text } = answerRegtestCall(chain, body)
+  send(response, status, text)
+}
+
+/** What bitcoind answers to the body of a request, a single call or many. */
+export function answerRegtestCall(chain: RegtestView, request: string): { status: number; body: string } {
+  const call = parseCall(request)
   if (Array.isArray(call)) {
-    return send(response, 200, `[${call.map(one => answer(chain, one).body).join(',')}]\n`)
+    return { status: 200, body: `[${call.map(one => answer(chain, one).body).join(',')}]\n` }
   }
-  const { status, body: text } = answer(chain, call)
-  send(response, status, `${text}\n`)
+  const { status, body } = answer(chain, call)
+  return { status, body: `${body}\n` }
 }
 
 function send(response: ServerResponse, status: number, body: string): void {
@@ -110,7 +116,7 @@ function parseCall(body: string): unknown {
   }
 }
 
-function answer(chain: RegtestChain, call: unknown): { status: number; body: string } {
+function answer(chain: RegtestView, call: unknown): { status: number; body: string } {
   const id = typeof call === 'object' && call !== null && 'id' in call ? call.id : null
   try {
     const { method, params } = readCall(call)
@@ -134,7 +140,7 @@ function readCall(call: unknown): { method: string; params: readonly unknown[] }
   return { method, params }
 }
 
-type Method = (chain: RegtestChain, params: readonly unknown[]) => unknown
+type Method = (chain: RegtestView, params: readonly unknown[]) => unknown
 
 const METHODS = new Map<string, Method>([
   ['getblockchaininfo', chain => chainInfoJson(chain)],
@@ -160,13 +166,13 @@ const METHODS = new Map<string, Method>([
   ['gettxout', (chain, [txid, vout]) => unspentJson(chain, hashText(txid, 'txid'), integer(vout))],
 ])
 
-function perform(chain: RegtestChain, name: string, params: readonly unknown[]): unknown {
+function perform(chain: RegtestView, name: string, params: readonly unknown[]): unknown {
   const method = METHODS.get(name)
   if (!method) throw new RpcRefusal(METHOD_NOT_FOUND, 'Method not found')
   return method(chain, params)
 }
 
-function getRawTransaction(chain: RegtestChain, [id, level, blockHash]: readonly unknown[]): unknown {
+function getRawTransaction(chain: RegtestView, [id, level, blockHash]: readonly unknown[]): unknown {
   const txid = hashText(id, 'parameter 1')
   if (txid === chain.blockAt(0)!.transactions[0]!.getId()) {
     throw new RpcRefusal(
@@ -193,7 +199,7 @@ function locate(block: RegtestBlock, txid: string): { block: RegtestBlock; index
   return index < 0 ? undefined : { block, index }
 }
 
-function findBlock(chain: RegtestChain, hash: unknown): RegtestBlock {
+function findBlock(chain: RegtestView, hash: unknown): RegtestBlock {
   const block = chain.blockByHash(hashText(hash, 'blockhash'))
   if (!block) throw new RpcRefusal(NOT_FOUND, 'Block not found')
   return block

@@ -41,6 +41,8 @@ CREATE TABLE wanlian.journal
   `cancels` Nested(height UInt64, version UInt64),
   -- 1 where the cancelled blocks left the chain, 0 where they are only written anew.
   `reorg` UInt8,
+  -- 1 in a second row of a batch that was taken back: its blocks are not stored.
+  `undone` UInt8,
   `tables` Nested(name String, rows UInt64, digest String)
 )
 ENGINE = MergeTree

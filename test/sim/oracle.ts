@@ -1,0 +1,228 @@
+import type { Chain } from '../../crawlers/chain.ts'
+import { readAnswer } from '../../crawlers/endpoint.ts'
+import { callEach, type Rpc } from '../../crawlers/rpc.ts'
+import { answerRegtestCall } from '../../deploy/dev/regtest-node.ts'
+import type { SqlClient } from '../../deploy/sql.ts'
+import { BASE_DATABASE } from '../../schema/ddl.ts'
+import { TIP_PARTITION } from '../../schema/events.ts'
+import type { Sql } from '../../schema/ports.ts'
+import { registerChain } from '../../splitter/chain-row.ts'
+import { checkTotals } from '../../splitter/check-totals.ts'
+import { createIngest } from '../../splitter/ingest.ts'
+import { readEntry, readPublished } from '../../splitter/journal.ts'
+import { openWriter } from '../../splitter/writer.ts'
+import { dumpViews } from '../harness.ts'
+import type { Record } from './life.ts'
+import { asNodeView, type Blocks } from './node.ts'
+import type { Script, View } from './script.ts'
+
+/** What is not as it should be; empty where everything is. */
+export type Problems = string[]
+
+/** How a spent output came to be known, and what a chain is called, depend on the run. */
+const RUN_DEPENDENT = ['raw_blocks', 'utxo_inputs', 'chains']
+
+interface OracleDeps {
+  sql: SqlClient
+  script: Script
+  blocks: Blocks
+  record: Record
+}
+
+/** Compares everything that a run left behind with a clean run over the final chain. */
+export async function judge(deps: OracleDeps): Promise<Problems> {
+  const { sql, script, record } = deps
+  const { slug } = script.chain.definition
+  const published = await readPublished(sql, slug)
+  const problems = [
+    ...compareValues('published heights', [[script.historyFrom, script.final.length - 1]], published),
+    ...(await compareDumps(deps)),
+    ...(await checkTotals(sql, script.chain.definition, published)).map(
+      ({ table, height, difference }) => `${table} ${height ?? ''}: ${difference}`,
+    ),
+    ...(await deadLetters(sql, slug)),
+    ...(await openEntries(sql, slug)),
+    ...foldAnnouncements(record, script),
+    ...(await compareReorgs(sql, slug, record)),
+  ]
+  return problems.length === 0 ? [] : [...problems, ...(await story(sql, slug, record))]
+}
+
+/** What came about, for whoever looks for the reason. */
+async function story(sql: Sql, slug: string, record: Record): Promise<string[]> {
+  const short = (height: number | string, hash: string) => `${height}:${hash.slice(0, 4)}`
+  const events = record.events.map(({ partition, event }) => {
+    if (event.kind === 'finalize') return ''
+    const { height, hash } = event.kind === 'block' ? event : event.to
+    const place = short(height, Buffer.from(hash).toString('hex'))
+    return `${event.kind === 'revert' ? 'back to ' : ''}${place}${partition === TIP_PARTITION ? '' : 'h'}`
+  })
+  const entries = await sql.rows<{
+    partition: number
+    batch: string
+    owner: string
+    reorg: number
+    added: [string, string][]
+    cancelled: string[]
+  }>(
+    `SELECT partition, batch, owner, reorg, arrayZip(blocks.height, arrayMap(x -> lower(hex(x)), blocks.hash)) AS added,
+      cancels.height AS cancelled
+    FROM ${BASE_DATABASE}.journal WHERE chain = {slug:String} ORDER BY partition, batch`,
+    { slug },
+  )
+  return [
+    `log: ${events.filter(text => text !== '').join(' ')}`,
+    ...entries.map(
+      ({ partition, batch, owner, reorg, added, cancelled }) =>
+        `batch ${partition}/${batch} ${owner}${reorg ? ' reorg' : ''} -[${cancelled.join(' ')}] +[${added
+          .map(([height, hash]) => short(height, hash))
+          .join(' ')}]`,
+    ),
+  ]
+}
+
+export function compareValues(what: string, expected: unknown, got: unknown): Problems {
+  const [one, other] = [expected, got].map(value => JSON.stringify(value))
+  return one === other ? [] : [`${what}: expected ${one}, got ${other}`]
+}
+
+async function compareDumps({ sql, script, blocks }: OracleDeps): Promise<Problems> {
+  const clean = `${script.chain.definition.slug}-clean`
+  await indexCleanly(sql, { ...script, slug: clean, blocks })
+  const [got, expected] = await Promise.all(
+    [script.chain.definition.slug, clean].map(slug => dumpChain(sql, slug)),
+  )
+  return Object.keys(expected!).flatMap(view => compareValues(`view ${view}`, expected![view], got![view]))
+}
+
+async function dumpChain(sql: SqlClient, slug: string): Promise<{ [view: string]: string }> {
+  const dump = await dumpViews(sql, slug)
+  for (const view of RUN_DEPENDENT) delete dump[view]
+  const [inputs] = await sql.rows<{ rows: string; digest: string }>(
+    `SELECT count() AS rows, sum(cityHash64(* EXCEPT (chain, source))) AS digest FROM utxo_inputs WHERE chain = {slug:String}`,
+    { slug },
+  )
+  return { ...dump, utxo_inputs: `${inputs?.rows} rows ${inputs?.digest}` }
+}
+
+/** What `index` does: the final chain in one go, from a node without faults. */
+async function indexCleanly(
+  sql: Sql,
+  {
+    chain,
+    slug,
+    final,
+    historyFrom,
+    blocks,
+  }: Pick<Script, 'chain' | 'final' | 'historyFrom'> & {
+    slug: string
+    blocks: Blocks
+  },
+): Promise<void> {
+  const clean = { ...chain, definition: { ...chain.definition, slug } } as Chain
+  const source = clean.open(answeringRpc(final, blocks))
+  await registerChain(sql, clean.definition)
+  const writer = await openWriter({ sql, chain: clean, owner: 'clean' })
+  const ingest = createIngest({ sql, chain: clean, writer, source })
+  for (let height = historyFrom; height < final.length; height++) {
+    await ingest.add({ height, raw: await source.blockAt(height) })
+  }
+  const failed = await ingest.flush()
+  if (failed.length > 0) throw new Error(`the clean run refused blocks: ${JSON.stringify(failed)}`)
+}
+
+function answeringRpc(view: View, blocks: Blocks): Rpc {
+  const served = asNodeView(view, blocks)
+  const call: Rpc['call'] = async (method, params, options) => {
+    const { status, body } = answerRegtestCall(served, JSON.stringify({ id: 1, method, params }))
+    return readAnswer(
+      { name: 'clean', method, status, body, retryAfterMs: null },
+      options?.parse ?? JSON.parse,
+    )
+  }
+  return { call, callMany: callEach(call), recordings: [], names: ['clean'], close: async () => {} }
+}
+
+async function deadLetters(sql: Sql, chain: string): Promise<Problems> {
+  const rows = await sql.rows<{ height: string; reason: string }>(
+    'SELECT height, reason FROM dead_letters WHERE chain = {chain:String} ORDER BY time',
+    { chain },
+  )
+  return rows.map(({ height, reason }) => `dead letter ${height}: ${reason}`)
+}
+
+async function openEntries(sql: Sql, chain: string): Promise<Problems> {
+  const rows = await sql.rows<{ partition: number; committed: string; last: string }>(
+    `SELECT partition, committed, (SELECT max(batch) FROM ${BASE_DATABASE}.journal
+      WHERE journal.chain = {chain:String} AND journal.partition = 0) AS last
+    FROM ${BASE_DATABASE}.checkpoints FINAL WHERE chain = {chain:String}`,
+    { chain },
+  )
+  const open = await Promise.all(
+    rows.map(row => readEntry(sql, chain, row.partition, Number(row.committed) + 1)),
+  )
+  return open.flatMap(entry => (entry ? [`journal: batch ${entry.batch} of ${entry.owner} is open`] : []))
+}
+
+/** Added blocks minus removed ones are the chain; nothing is removed that was not added, or added twice. */
+function foldAnnouncements({ announcements }: Record, { final, historyFrom }: Script): Problems {
+  const problems: Problems = []
+  const seen = new Set<string>()
+  const present = new Map<number, string>()
+  for (const { id, type, height, hash } of announcements) {
+    if (seen.has(id)) continue
+    seen.add(id)
+    const there = present.get(height)
+    if (type === 'block.added') {
+      if (there !== undefined) problems.push(`announced ${id} ${hash} where ${there} is`)
+      present.set(height, hash)
+    } else {
+      if (there !== hash) problems.push(`announced ${id} ${hash} where ${there} is`)
+      present.delete(height)
+    }
+  }
+  const got = [...present].sort(([a], [b]) => a - b)
+  const expected = final.slice(historyFrom).map(block => [block.height, block.hash])
+  return [...problems, ...compareValues('folded announcements', expected, got)]
+}
+
+interface ReorgRow {
+  height: number
+  depth: number
+  old_hash: string
+  common_ancestor: string
+}
+
+/** Each revert that was handed on above stored blocks stands in `reorgs`, once. */
+async function compareReorgs(sql: Sql, chain: string, record: Record): Promise<Problems> {
+  const expected: ReorgRow[] = []
+  const stored = new Map<number, { hash: string; parent: string }>()
+  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+  for (const { partition, event } of record.events) {
+    if (partition !== TIP_PARTITION) continue
+    if (event.kind === 'block') {
+      stored.set(event.height, { hash: hex(event.hash), parent: hex(event.parentHash) })
+    }
+    if (event.kind !== 'revert') continue
+    const gone = [...stored].filter(([height]) => height > event.to.height).sort(([a], [b]) => b - a)
+    for (const [height] of gone) stored.delete(height)
+    const [last, first] = [gone[0], gone.at(-1)]
+    if (!last || !first) continue
+    expected.push({
+      height: event.to.height + 1,
+      depth: gone.length,
+      old_hash: last[1].hash,
+      // Where nothing is stored below, the blocks that come may follow on another one.
+      common_ancestor: first[1].parent,
+    })
+  }
+  const rows = await sql.rows<{ height: string; depth: number; old_hash: string; common_ancestor: string }>(
+    'SELECT height, depth, old_hash, common_ancestor FROM reorgs WHERE chain = {chain:String} ORDER BY batch',
+    { chain },
+  )
+  return compareValues(
+    'reorgs',
+    expected,
+    rows.map(row => ({ ...row, height: Number(row.height) })),
+  )
+}
