@@ -70,21 +70,31 @@ export interface ChainTotals {
   transactions: number
   /** Transactions whose effects are not all known. */
   incomplete: number
+  /** Blocks whose own effects are not all known: allocations of block 0, rewards for uncles, withdrawals. */
+  incompleteBlocks: number
 }
 
 /** Totals of every chain; what an open batch has already written is taken off again. */
 export async function readChainTotals(read: Reader): Promise<Map<string, ChainTotals>> {
-  const rows = await read.rows<{ slug: string; all: string; some: string }>(
-    `SELECT toString(chain) AS slug, sum(transactions) AS all, sum(incomplete_transactions) AS some
+  const rows = await read.rows<{ slug: string; all: string; some: string; blocks: string }>(
+    `SELECT toString(chain) AS slug, sum(transactions) AS all, sum(incomplete_transactions) AS some,
+      sum(incomplete_blocks) AS blocks
     FROM (
-      SELECT chain, transactions, incomplete_transactions FROM ${BASE_DATABASE}.chain_sums
+      SELECT chain, transactions, incomplete_transactions, toInt64(0) AS incomplete_blocks FROM ${BASE_DATABASE}.chain_sums
       UNION ALL
-      SELECT chain, -toInt64(row_sign), if(effects_complete = 0, -toInt64(row_sign), 0)
+      SELECT chain, -toInt64(row_sign), if(effects_complete = 0, -toInt64(row_sign), 0), toInt64(0)
       FROM ${BASE_DATABASE}.transactions WHERE (chain, height) IN (${OPEN_HEIGHTS})
+      UNION ALL
+      SELECT chain, toInt64(0), toInt64(0), toInt64(row_sign) FROM ${BASE_DATABASE}.blocks WHERE effects_complete = 0
     )
     GROUP BY chain`,
   )
-  return new Map(rows.map(row => [row.slug, { transactions: Number(row.all), incomplete: Number(row.some) }]))
+  return new Map(
+    rows.map(({ slug, all, some, blocks }) => [
+      slug,
+      { transactions: Number(all), incomplete: Number(some), incompleteBlocks: Number(blocks) },
+    ]),
+  )
 }
 
 export interface ActivityPoint {

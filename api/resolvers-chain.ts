@@ -23,14 +23,15 @@ const STATES = {
   paused: 'PAUSED',
 } as const satisfies Record<FollowStatus['state'], string>
 
-/** Why sums of effects are not balances; empty when they are. The same rule as the view `balances`. */
+/** Why sums of effects are not balances; empty when they are. The same rules as in the view `chains`. */
 async function incompleteBecause(chain: ChainRecord, { load }: ApiContext): Promise<string> {
   const [first, ...others] = chain.ranges
   if (first === undefined) return 'no block is stored yet'
   if (first[0] !== 0) return `history begins at height ${first[0]}`
   if (others.length > 0) return `blocks are missing: the first gap is at height ${first[1] + 1}`
   if (chain.partialEffects !== '') return chain.partialEffects
-  const incomplete = (await load.totals()).get(chain.slug)?.incomplete ?? 0
+  const { incomplete = 0, incompleteBlocks = 0 } = (await load.totals()).get(chain.slug) ?? {}
+  if (incompleteBlocks > 0) return `the effects of ${incompleteBlocks} blocks themselves are not all known`
   return incomplete === 0 ? '' : `the effects of ${incomplete} transactions are not all known`
 }
 

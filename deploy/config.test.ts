@@ -230,6 +230,21 @@ describe('chains', () => {
     expect(told).toMatch(/^chains\.bitcoyn: expected a built-in chain \(.*bitcoin.*\) or .*family: evm/)
   })
 
+  test('a genesis file lies beside the configuration, and must be one', async () => {
+    await writeFile(
+      join(directory, 'genesis.json'),
+      JSON.stringify({ alloc: { ['0a'.repeat(20)]: { balance: '5' } } }),
+    )
+    const config = await read(mine({ genesis: './genesis.json' }))
+    expect(findChain(config, 'mine').chain.definition.partialEffects).toBe('')
+    expect(findChain(await read(mine()), 'mine').chain.definition.partialEffects).toContain('not known')
+    expect(await refusal(mine({ genesis: './none.json' }))).toMatch(
+      /chains\.mine\.genesis: expected a genesis file: ENOENT/,
+    )
+    await writeFile(join(directory, 'empty.json'), '{}')
+    expect(await refusal(mine({ genesis: 'empty.json' }))).toContain('expected accounts under `alloc`')
+  })
+
   test('asking for a chain that nobody knows lists the known ones, private ones too', async () => {
     const config = await read(mine())
     expect(() => findChain(config, 'bitcoyn')).toThrow(ConfigError)

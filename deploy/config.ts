@@ -1,10 +1,13 @@
 import { readFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import type { Chain } from '../crawlers/chain.ts'
 import { knownChains } from '../crawlers/chains.ts'
 import { type EndpointSettings, hideCredentials } from '../crawlers/endpoint.ts'
 import { defineEvmChain } from '../crawlers/evm/family.ts'
+import { readAllocations } from '../crawlers/evm/genesis.ts'
 import { ConfigError } from '../schema/errors.ts'
 
 const slug = z
@@ -49,6 +52,7 @@ const evmChainSettings = object({
     .string()
     .regex(/^0x[0-9a-f]{64}$/, 'expected 0x and 64 lower-case hex digits')
     .optional(),
+  genesis: z.string().min(1).optional(),
   confirmations: z.int().positive().optional(),
   blobSidecarsInRoot: z.boolean().optional(),
 })
@@ -114,7 +118,7 @@ export async function readConfig(sources: ConfigSources): Promise<Config> {
     host: file.host ?? '127.0.0.1',
     port: file.port ?? 8080,
     clickhousePort: file.clickhousePort ?? 8123,
-    chains: chainSettings(file),
+    chains: chainSettings(file, dirname(resolve(named ?? 'wanlian.yaml'))),
   }
 }
 
@@ -210,7 +214,8 @@ function withoutGot(message: string): string {
   return message.replace(/^Invalid input: /, '').replace(/, received .*$/, '')
 }
 
-function chainSettings(file: FileConfig): Map<string, ChainSettings> {
+/** @param folder of the configuration file: names of other files in it start there. */
+function chainSettings(file: FileConfig, folder: string): Map<string, ChainSettings> {
   const settings = new Map(
     knownChains.map(chain => [chain.definition.slug, withDefaults(chain, {})] as const),
   )
@@ -219,7 +224,7 @@ function chainSettings(file: FileConfig): Map<string, ChainSettings> {
     if ('family' in given) {
       if (known)
         throw new ConfigError(`chains.${name}: this name is taken by a built-in chain, choose another`)
-      settings.set(name, withDefaults(privateChain(name, given), given))
+      settings.set(name, withDefaults(privateChain(name, given, folder), given))
     } else if (known) {
       settings.set(name, withDefaults(known.chain, given))
     } else {
@@ -231,8 +236,16 @@ function chainSettings(file: FileConfig): Map<string, ChainSettings> {
   return settings
 }
 
-function privateChain(slug: string, given: EvmSettings): Chain {
+function privateChain(slug: string, given: EvmSettings, folder: string): Chain {
   const confirmations = given.confirmations ?? 12
+  const genesis = given.genesis === undefined ? null : pathToFileURL(resolve(folder, given.genesis))
+  try {
+    if (genesis) readAllocations(genesis)
+  } catch (cause) {
+    throw new ConfigError(`chains.${slug}.genesis: expected a genesis file: ${(cause as Error).message}`, {
+      cause,
+    })
+  }
   return defineEvmChain({
     slug,
     name: given.name,
@@ -242,7 +255,8 @@ function privateChain(slug: string, given: EvmSettings): Chain {
     finality: { kind: 'tags', fallback: { safe: Math.ceil(confirmations / 2), final: confirmations } },
     maxReorgDepth: Math.max(confirmations, 64),
     endpoints: [],
-    partialEffects: 'genesis allocations are not known',
+    partialEffects: genesis ? '' : 'genesis allocations are not known',
+    ...(genesis && { genesis: { kind: 'file' as const, file: genesis } }),
     rewards: { kind: 'none' },
     blobSidecarsInRoot: given.blobSidecarsInRoot ?? false,
     wrappedNative: [],

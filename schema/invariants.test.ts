@@ -43,7 +43,9 @@ function goodBlock() {
     effect(6, 0, 'bob', 7n, 'token'),
     effect(7, 1, 'carol', 9n),
   ]
-  const blocks = [{ parent_hash: hashes[0], transaction_count: 2, size: 1, proofs: ['hash'] }]
+  const blocks = [
+    { parent_hash: hashes[0], transaction_count: 2, size: 1, proofs: ['hash'], effects_complete: true },
+  ]
   return { height: 7, hash: Buffer.alloc(32, 0xab), time: 1, rows: { blocks, transactions, effects } }
 }
 

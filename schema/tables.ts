@@ -491,6 +491,8 @@ export const blockTables = {
         size: nullable(uint32),
         /** What was proven: integrity first, then anchor. */
         proofs: array(name),
+        /** 0 where `effects` may lack some of the block itself: allocations of block 0, rewards for uncles, withdrawals. */
+        effects_complete: flag,
       },
       [],
     ),

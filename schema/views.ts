@@ -87,7 +87,7 @@ LEFT JOIN (SELECT * FROM ${BASE_DATABASE}.chains FINAL) AS chains ON seen.chain 
 const balances: View = {
   name: 'balances',
   select: `SELECT sums.chain AS chain, tips.height AS height, tips.time AS time, sums.address AS address,
-  sums.asset AS asset, sums.amount AS amount, tips.complete AS complete
+  sums.asset AS asset, sums.amount AS amount, tips.complete AS complete, tips.ranges[1].1 AS since
 FROM (
   SELECT chain, address, asset, sum(amount) AS amount
   FROM (
@@ -102,11 +102,15 @@ FROM (
 INNER JOIN ${BASE_DATABASE}.tips AS tips ON sums.chain = tips.chain`,
 }
 
-/** What each chain has stored, in whole: its published ranges, and whether its balances are complete. */
+/**
+ * What each chain has stored, in whole: its published ranges, and whether its balances are complete: one stretch from block
+ * 0 on, and no effect that is not known. Else sums are changes since the first stored block.
+ */
 const tips: View = {
   name: `${BASE_DATABASE}.tips`,
   select: `SELECT stored.chain AS chain, tip AS height, tip_time AS time, stored.merged_ranges AS ranges, partial_effects, incomplete_transactions,
-  toUInt8(length(merged_ranges) = 1 AND merged_ranges[1].1 = 0 AND partial_effects = '' AND incomplete_transactions = 0) AS complete
+  incomplete_blocks, toUInt8(length(merged_ranges) = 1 AND merged_ranges[1].1 = 0 AND partial_effects = ''
+    AND incomplete_transactions = 0 AND incomplete_blocks = 0) AS complete
 FROM (
   SELECT chain, max(height) AS tip, argMax(time, height) AS tip_time,
     arrayFold((merged, range) -> if(notEmpty(merged) AND range.1 <= merged[-1].2 + 1,
@@ -120,14 +124,25 @@ FROM (
 LEFT JOIN (SELECT chain, partial_effects FROM ${BASE_DATABASE}.chains FINAL) AS chains ON stored.chain = chains.chain
 LEFT JOIN (
   SELECT chain, sum(incomplete_transactions) AS incomplete_transactions FROM ${BASE_DATABASE}.chain_sums GROUP BY chain
-) AS sums ON stored.chain = sums.chain`,
+) AS sums ON stored.chain = sums.chain
+LEFT JOIN (
+  SELECT chain, sum(row_sign) AS incomplete_blocks FROM ${BASE_DATABASE}.blocks WHERE effects_complete = 0 GROUP BY chain
+) AS lacking ON stored.chain = lacking.chain`,
 }
 
 const chains: View = {
   name: 'chains',
   select: `SELECT chains.chain AS chain, caip2, name, family, ledger, genesis_hash, native_symbol, native_name,
   native_decimals, tips.height AS height, tips.time AS time, tips.ranges AS ranges, tips.complete AS complete,
-  chains.partial_effects AS partial_effects, chains.finality_safe AS finality_safe, chains.finality_final AS finality_final,
+  multiIf(
+    empty(tips.ranges), 'no block is stored yet',
+    tips.ranges[1].1 > 0, concat('history begins at height ', toString(tips.ranges[1].1)),
+    length(tips.ranges) > 1, concat('blocks are missing: the first gap is at height ', toString(tips.ranges[1].2 + 1)),
+    chains.partial_effects != '', chains.partial_effects,
+    tips.incomplete_blocks > 0, concat('the effects of ', toString(tips.incomplete_blocks), ' blocks themselves are not all known'),
+    tips.incomplete_transactions > 0,
+      concat('the effects of ', toString(tips.incomplete_transactions), ' transactions are not all known'),
+    '') AS incomplete_because, chains.partial_effects AS partial_effects, chains.finality_safe AS finality_safe, chains.finality_final AS finality_final,
   finality.safe AS safe_height, finality.final AS final_height
 FROM (SELECT * FROM ${BASE_DATABASE}.chains FINAL) AS chains
 LEFT JOIN ${BASE_DATABASE}.tips AS tips ON chains.chain = tips.chain

@@ -3,8 +3,11 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { gunzipSync } from 'node:zlib'
 import { request } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readAllocations, stateRootOf } from '../crawlers/evm/genesis.ts'
 import { openRpc, type Rpc } from '../crawlers/rpc.ts'
 import type { IndexSummary } from '../deploy/commands/index.ts'
 import { createRegtestChain, type RegtestChain } from '../deploy/dev/bitcoin-regtest.ts'
@@ -12,6 +15,7 @@ import { type Anvil, runEvmScenario, startAnvil } from '../deploy/dev/evm-local.
 import type { EvmFacts } from '../deploy/dev/evm-stage.ts'
 import { REGTEST_FIXTURE_SEED } from '../deploy/dev/record-regtest.ts'
 import { type RegtestNode, startRegtestNode } from '../deploy/dev/regtest-node.ts'
+import { formatHex0x } from '../schema/bytes.ts'
 import type { CheckReport } from '../splitter/check.ts'
 import { type Finished, runCli, summaryOf } from './cli.ts'
 import regtestFacts from './fixtures/recordings/bitcoin-regtest/FACTS.json' with { type: 'json' }
@@ -261,11 +265,29 @@ describe('an ethereum node', () => {
     expect(got.get(`${most.token} ${most.address}`.toLowerCase())).toBe(most.amount)
   })
 
-  test('balances of ether are what the node says, but for what was there from the beginning', async () => {
+  test('a state with contracts has the root that the node computed', async () => {
+    const { stateRoot } = (await rpc.call('eth_getBlockByNumber', ['latest', false])) as { stateRoot: string }
+    const packed = (await rpc.call('anvil_dumpState', [])) as string
+    const { accounts } = JSON.parse(gunzipSync(Buffer.from(packed.slice(2), 'hex')).toString('utf8'))
+    const file = join(directory, 'state.json')
+    await writeFile(file, JSON.stringify({ alloc: accounts }))
+    const state = readAllocations(pathToFileURL(file))
+    expect(state.some(({ code, storage }) => code.length > 0 && storage.length > 0)).toBe(true)
+    expect(formatHex0x(stateRootOf(state))).toBe(stateRoot)
+  })
+
+  test('balances of ether are what the node says, and are complete', async () => {
     const got = await balances(main, 'evm-local')
     const allocated = new Map(
       facts.genesisAllocation.map(entry => [entry.address.toLowerCase(), entry.amount]),
     )
+    expect(
+      await one(
+        main,
+        `SELECT complete, incomplete_because, (SELECT min(complete) FROM balances WHERE chain = 'evm-local') AS all_complete
+        FROM chains WHERE chain = 'evm-local'`,
+      ),
+    ).toEqual({ complete: 1, incomplete_because: '', all_complete: 1 })
     const addresses = new Set([
       ...facts.ether.map(entry => entry.address.toLowerCase()),
       ...facts.etherUnknown.map(address => address.toLowerCase()),
@@ -275,12 +297,10 @@ describe('an ethereum node', () => {
     expect(addresses.size).toBeGreaterThan(20)
     for (const address of addresses) {
       const now = BigInt(String(await rpc.call('eth_getBalance', [address, 'latest'])))
-      const change = now - BigInt(allocated.get(address) ?? 0)
-      expect([address, got.get(`native ${address}`) ?? '0']).toEqual([address, String(change)])
+      expect([address, got.get(`native ${address}`) ?? '0']).toEqual([address, String(now)])
     }
     for (const { address, amount } of facts.ether) {
-      const change = BigInt(amount) - BigInt(allocated.get(address.toLowerCase()) ?? 0)
-      expect(got.get(`native ${address.toLowerCase()}`) ?? '0').toBe(String(change))
+      expect(got.get(`native ${address.toLowerCase()}`) ?? '0').toBe(amount)
     }
   })
 })

@@ -101,6 +101,7 @@ export function paperChain(slug = 'paper'): ChainModule<PaperBlock> {
               transaction_count: raw.transactions,
               size: 100,
               proofs: verified.proofs,
+              effects_complete: true,
             },
           ],
         },

@@ -9,8 +9,8 @@ export const ethereumClassic = defineEvmChain({
   native: { symbol: 'ETC', name: 'Ether', decimals: 18 },
   finality: { kind: 'confirmations', safe: 500, final: 4_000 },
   maxReorgDepth: 4_000,
-  partialEffects: 'genesis allocations are not among them',
   endpoints: ['https://etc.rivet.link', 'https://etc.etcdesktop.com', 'https://0xrpc.io/etc'],
+  genesis: { kind: 'file', file: new URL('./ethereum-genesis.txt', import.meta.url) },
   /** https://ecips.ethereumclassic.org/ECIPs/ecip-1017 */
   rewards: { kind: 'ecip1017', reward: 5_000_000_000_000_000_000n, eraBlocks: 5_000_000 },
 })

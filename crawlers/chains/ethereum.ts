@@ -8,12 +8,19 @@ export const ethereum = defineEvmChain({
   native: { symbol: 'ETH', name: 'Ether', decimals: 18 },
   finality: { kind: 'tags', fallback: { safe: 32, final: 64 } },
   maxReorgDepth: 128,
-  partialEffects: 'genesis allocations and the state change of block 1,920,000 (DAO) are not among them',
   endpoints: [
     'https://ethereum-rpc.publicnode.com',
     'https://eth.drpc.org',
     'https://1rpc.io/eth',
     'https://eth.llamarpc.com',
+  ],
+  genesis: { kind: 'file', file: new URL('./ethereum-genesis.txt', import.meta.url) },
+  stateChanges: [
+    {
+      height: 1_920_000,
+      drained: new URL('./ethereum-dao.txt', import.meta.url),
+      into: '0xbf4ed7b27f1d666546e30d74d50d173d20bca754',
+    },
   ],
   rewards: {
     kind: 'ethash',

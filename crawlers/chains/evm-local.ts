@@ -9,5 +9,6 @@ export const evmLocal = defineEvmChain({
   finality: { kind: 'confirmations', safe: 1, final: 64 },
   maxReorgDepth: 256,
   blobSidecarsInRoot: true,
+  genesis: { kind: 'node' },
   endpoints: [],
 })

@@ -51,6 +51,7 @@ export function encodeRaw(raw: EvmRaw, proven?: Encodings): Uint8Array {
     option(raw.receipts, receipts => receipts.map((one, at) => receiptEntry(one, proven?.receipts?.[at]))),
     option(raw.traces, traces => traces.map(frames => frames.map(frameEntry))),
   ]
+  if (raw.allocations) item.push(raw.allocations.map(({ address, balance }) => [address, balance]))
   return encodeRlp(item, VERSION)
 }
 
@@ -75,7 +76,9 @@ export function decodeRaw(bytes: Uint8Array): EvmRaw {
       `archived block: expected version ${VERSION}, got ${bytes[0] ?? 'no bytes'}`,
     )
   }
-  const at = rlpList(decodeRlp(bytes.subarray(1)), 'archived block', 14)
+  const at = rlpList(decodeRlp(bytes.subarray(1)), 'archived block')
+  // Only a block 0 can have one more.
+  if (at.length !== 15) rlpList(at, 'archived block', 14)
   return {
     askedHeight: readOption(at[0], tree => rlpNumber(tree, 'asked height')),
     askedHash: readOption(at[1], tree => rlpBytes(tree, 'asked hash', 32)),
@@ -91,7 +94,13 @@ export function decodeRaw(bytes: Uint8Array): EvmRaw {
     withdrawals: readOption(at[11], tree => rlpList(tree, 'withdrawals').map(decodeWithdrawal)),
     receipts: readOption(at[12], tree => rlpList(tree, 'receipts').map(readReceiptEntry)),
     traces: readOption(at[13], tree => rlpList(tree, 'traces').map(readFrames)),
+    ...(at[14] && { allocations: rlpList(at[14], 'allocations').map(readAllocation) }),
   }
+}
+
+function readAllocation(tree: RlpTree): { address: Buffer; balance: bigint } {
+  const [address, balance] = rlpList(tree, 'allocation', 2)
+  return { address: rlpBytes(address, 'address', 20), balance: rlpQuantity(balance, 'balance') }
 }
 
 /** Nothing is an empty list, something a list of one. */

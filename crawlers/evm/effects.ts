@@ -5,7 +5,7 @@ import type { BlockTables, RowOf } from '../../schema/tables.ts'
 import { destroy, type Entry, issue, transfer } from './entries.ts'
 import { internalEntries } from './internal.ts'
 import type { Outcome } from './outcome.ts'
-import type { EvmRaw, EvmReceipt, EvmTransaction } from './raw.ts'
+import type { EvmRaw, EvmReceipt, EvmTransaction, GenesisAccount } from './raw.ts'
 import type { BlockReward } from './rewards.ts'
 import { type TokenTransfer, tokenTransfers, wrappingOf } from './tokens.ts'
 
@@ -23,6 +23,16 @@ export interface BlockEffects {
   transfers: PlacedTransfer[]
 }
 
+/** What a chain's definition says about effects. */
+export interface EffectRules {
+  /** Contracts that wrap the native coin, lower-case `0x` text. */
+  wrappedNative: ReadonlySet<string>
+  /** Accounts of block 0, where the definition has them. */
+  genesisAccounts?: (() => readonly GenesisAccount[]) | undefined
+  /** What no transaction moved, by height. */
+  stateChanges: ReadonlyMap<number, () => { drained: readonly GenesisAccount[]; into: string }>
+}
+
 const INT256_MAX = (1n << 255n) - 1n
 const UINT256_MAX = (1n << 256n) - 1n
 const ZERO_ADDRESS = `0x${'00'.repeat(20)}`
@@ -33,7 +43,7 @@ export function effectsOf(
   raw: EvmRaw,
   outcomes: readonly Outcome[],
   reward: BlockReward | null,
-  wrappedNative: ReadonlySet<string>,
+  rules: EffectRules,
 ): BlockEffects {
   const effects: EffectRow[] = []
   const transfers: PlacedTransfer[] = []
@@ -47,11 +57,12 @@ export function effectsOf(
       ...valueEntries(transaction, outcome),
       ...internalEntries(raw, transactionIndex, outcome),
       ...found.flatMap(tokenEntries),
-      ...wrappingEntries(receipt, wrappedNative),
+      ...wrappingEntries(receipt, rules.wrappedNative),
     ]
     for (const entry of entries) addRows(effects, entry, transaction.hash, transactionIndex)
   })
-  for (const entry of blockEntries(raw, reward)) addRows(effects, entry, NO_HASH, null)
+  const own = [...blockEntries(raw, reward), ...decreedEntries(raw, rules)]
+  for (const entry of own) addRows(effects, entry, NO_HASH, null)
   return { effects, transfers }
 }
 
@@ -146,4 +157,22 @@ function blockEntries({ header, uncles, withdrawals }: EvmRaw, reward: BlockRewa
     entries.push(...issue(formatHex0x(address), amount * WEI_PER_GWEI, 'withdrawal'))
   }
   return entries
+}
+
+/** What the chain's definition decrees: who had coins in block 0, and what changed hands without a transaction. */
+function decreedEntries({ header, allocations }: EvmRaw, rules: EffectRules): Entry[] {
+  const holders = header.height === 0 ? (rules.genesisAccounts?.() ?? allocations ?? []) : []
+  const { drained, into } = rules.stateChanges.get(header.height)?.() ?? { drained: [], into: '' }
+  return [
+    ...holders.flatMap(({ address, balance }) => issue(formatHex0x(address), balance, 'genesis')),
+    ...drained.flatMap(({ address, balance }) => transfer(formatHex0x(address), into, balance, 'irregular')),
+  ]
+}
+
+/** Whether the block's own effects are all known: who had coins in block 0, who mined the uncles, who withdrew. */
+export function knowsOwnEffects(raw: EvmRaw, reward: BlockReward | null, rules: EffectRules): boolean {
+  const { header, uncleHashes, uncles, withdrawals, allocations } = raw
+  if (header.height === 0 && !rules.genesisAccounts && !allocations) return false
+  if (reward !== null && uncles === null && uncleHashes.length > 0) return false
+  return withdrawals !== null || header.withdrawalsRoot === null
 }

@@ -2,6 +2,7 @@ import { formatHex0x } from '../../schema/bytes.ts'
 import type { ChainDefinition } from '../../schema/chain.ts'
 import type { Chain } from '../chain.ts'
 import { decodeRaw, encodeRaw, sizeOfRaw } from './codec.ts'
+import { type GenesisSource, readAllocations, type StateChange } from './genesis.ts'
 import type { EvmRaw } from './raw.ts'
 import type { RewardSchedule } from './rewards.ts'
 import { openEvmSource } from './source.ts'
@@ -26,13 +27,16 @@ export interface EvmChainOptions extends Given, Partial<Defaulted> {
   blobSidecarsInRoot?: boolean
   /** Contracts whose Deposit and Withdrawal events make and destroy wrapped native coins (WETH9). */
   wrappedNative?: readonly string[]
+  /** Who had coins in block 0. Where nobody knows, the effects of block 0 are not complete. */
+  genesis?: GenesisSource
+  stateChanges?: readonly StateChange[]
 }
 
 const DEFAULTS: Defaulted = {
   genesisHash: null,
   finality: { kind: 'tags', fallback: { safe: 32, final: 64 } },
   maxReorgDepth: 128,
-  partialEffects: 'genesis allocations are not known',
+  partialEffects: '',
   endpoints: [],
 }
 
@@ -57,16 +61,30 @@ function definitionOf(options: EvmChainOptions): ChainDefinition {
 /** A chain of the evm family, ready to use. */
 export function defineEvmChain(options: EvmChainOptions): Chain<EvmRaw> {
   const definition = definitionOf(options)
+  const { genesis, stateChanges = [] } = options
+  const genesisAccounts = genesis?.kind === 'file' ? () => readAllocations(genesis.file) : undefined
   const rules: SplitRules = {
     rewards: options.rewards ?? { kind: 'none' },
     wrappedNative: new Set(options.wrappedNative?.map(address => address.toLowerCase())),
+    genesisAccounts,
+    stateChanges: new Map(
+      stateChanges.map(({ height, drained, into }) => [
+        height,
+        () => ({ drained: readAllocations(drained), into }),
+      ]),
+    ),
   }
-  const quirks = { chainId: options.chainId, blobSidecarsInRoot: options.blobSidecarsInRoot ?? false }
+  const claims = { genesisHash: definition.genesisHash, genesisAccounts }
+  const quirks = {
+    chainId: options.chainId,
+    blobSidecarsInRoot: options.blobSidecarsInRoot ?? false,
+    tellsAllocations: genesis?.kind === 'node',
+  }
   return {
     definition,
-    verify: raw => verifyBlock(raw, definition),
+    verify: raw => verifyBlock(raw, claims),
     prove: raw => {
-      const { verified, encodings } = proveBlock(raw, definition)
+      const { verified, encodings } = proveBlock(raw, claims)
       return {
         verified,
         split: proven => splitBlock(raw, proven, rules, encodings.transactions),

@@ -162,6 +162,16 @@ export const TRACE_SOURCES = ['', 'debug_traceBlockByNumber', 'trace_block'] as 
 
 export type TraceSource = (typeof TRACE_SOURCES)[number]
 
+/** What an account has in block 0. */
+export interface GenesisAccount {
+  address: Buffer
+  /** Base units. */
+  balance: bigint
+  nonce: bigint
+  code: Buffer
+  storage: readonly { slot: Buffer; value: bigint }[]
+}
+
 /** A block as the node gave it: validated in shape, not yet proven. */
 export interface EvmRaw {
   askedHeight: number | null
@@ -186,6 +196,8 @@ export interface EvmRaw {
   recoverSenders: boolean
   /** As the node says. */
   totalDifficulty: bigint | null
+  /** Balances of block 0 as a development node tells them; only where nothing else does. */
+  allocations?: readonly { address: Buffer; balance: bigint }[]
 }
 
 /** Consensus encodings of a verified block's transactions, whose hashes are proven, and of its receipts. */

@@ -1,9 +1,10 @@
+import { formatHex0x } from '../../schema/bytes.ts'
 import type { ChainDefinition, ChainSource, Identity } from '../../schema/chain.ts'
 import { EndpointError, NotAvailableError, RpcError, WrongChainError } from '../../schema/errors.ts'
 import type { SourceOptions } from '../chain.ts'
 import type { Call } from '../endpoint.ts'
 import type { Rpc } from '../rpc.ts'
-import { type Answer, asHash, asList, asNumber, asObject, asQuantity, isAbsent } from './fields.ts'
+import { type Answer, asAddress, asHash, asList, asNumber, asObject, asQuantity, isAbsent } from './fields.ts'
 import { headerHash } from './header.ts'
 import { type BlockAnswer, readBlock, readHeader, readReceipts } from './json.ts'
 import type { CallFrame, EvmHeader, EvmRaw, EvmReceipt, EvmTransaction, TraceSource } from './raw.ts'
@@ -48,6 +49,8 @@ type Told = BlockAnswer & Partial<Pick<EvmRaw, 'uncles'>>
 export interface SourceQuirks {
   chainId: number
   blobSidecarsInRoot: boolean
+  /** A development node is asked for the balances of its own accounts in block 0. */
+  tellsAllocations: boolean
 }
 
 /** Some nodes tell what no block commits to. */
@@ -70,10 +73,12 @@ export function openEvmSource(
     asked: { height: number } | { hash: Buffer },
   ): Promise<EvmRaw> {
     const fromRlp = told.claimedHash === null
-    const [receipts, traced, uncles] = await Promise.all([
+    const asksAccounts = quirks.tellsAllocations && told.header.height === 0
+    const [receipts, traced, uncles, allocations] = await Promise.all([
       fromRlp ? askRawReceipts(ask, told, place) : askReceipts(ask, rpc, told, place),
       options.traces === false ? NO_TRACES : askTraces(ask, told, place),
       told.uncles ?? askUncles(rpc, told, place),
+      asksAccounts ? askAllocations(rpc) : null,
     ])
     return {
       askedHeight: 'height' in asked ? asked.height : null,
@@ -85,6 +90,7 @@ export function openEvmSource(
       receipts,
       ...traced,
       recoverSenders: options.recoverSenders ?? false,
+      ...(allocations && { allocations }),
     }
   }
 
@@ -243,6 +249,23 @@ async function askUncles(rpc: Rpc, { uncleHashes }: Told, place: Place): Promise
   }))
   const answers = await callAll(rpc, calls)
   return answers?.map((answer, at) => readHeader(asObject(answer, `uncle ${at}`), `uncle ${at}`)) ?? null
+}
+
+/** What the node's own accounts held in block 0; null when it does not tell. */
+async function askAllocations(rpc: Rpc): Promise<NonNullable<EvmRaw['allocations']> | null> {
+  const [accounts] = (await callAll(rpc, [{ method: 'eth_accounts', params: [] }])) ?? []
+  if (accounts === undefined) return null
+  const addresses = asList(accounts, 'eth_accounts').map(one => asAddress(one, 'eth_accounts', ''))
+  const answers = await callAll(
+    rpc,
+    addresses.map(address => ({ method: 'eth_getBalance', params: [formatHex0x(address), '0x0'] })),
+  )
+  return (
+    answers?.map((answer, at) => ({
+      address: addresses[at]!,
+      balance: asQuantity(answer, 'eth_getBalance', ''),
+    })) ?? null
+  )
 }
 
 async function identify(rpc: Rpc, definition: ChainDefinition, chainId: number): Promise<Identity> {

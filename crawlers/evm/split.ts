@@ -2,7 +2,15 @@ import { type BlockRows, NATIVE_ASSET, type SplitBlock } from '../../schema/bloc
 import { formatHex0x } from '../../schema/bytes.ts'
 import type { Verified } from '../../schema/chain.ts'
 import { type BlockTables, hashPrefix, type RowOf } from '../../schema/tables.ts'
-import { assetOf, type EffectRow, effectsOf, type PlacedTransfer, WEI_PER_GWEI } from './effects.ts'
+import {
+  assetOf,
+  type EffectRow,
+  type EffectRules,
+  effectsOf,
+  knowsOwnEffects,
+  type PlacedTransfer,
+  WEI_PER_GWEI,
+} from './effects.ts'
 import { headerHash } from './header.ts'
 import { type Outcome, outcomesOf } from './outcome.ts'
 import type { Authorization, CallFrame, EvmHeader, EvmRaw, EvmReceipt, EvmTransaction } from './raw.ts'
@@ -14,10 +22,8 @@ import { encodeTransaction } from './transaction.ts'
 type Row<T extends keyof BlockTables> = RowOf<BlockTables[T]>
 
 /** What a chain's definition says about splitting its blocks. */
-export interface SplitRules {
+export interface SplitRules extends EffectRules {
   rewards: RewardSchedule
-  /** Lower-case `0x` text. */
-  wrappedNative: ReadonlySet<string>
 }
 
 /**
@@ -33,7 +39,7 @@ export function splitBlock(
   const { header } = raw
   const outcomes = outcomesOf(raw)
   const reward = rewardOf(rules.rewards, header.height, header.difficulty)
-  const { effects, transfers } = effectsOf(raw, outcomes, reward, rules.wrappedNative)
+  const { effects, transfers } = effectsOf(raw, outcomes, reward, rules)
   const sendersProven = verified.proofs.includes('senders')
   const rows: BlockRows = {
     transactions: raw.transactions.map((tx, index) => transactionRow(tx, index, outcomes[index]!)),
@@ -59,6 +65,7 @@ export function splitBlock(
         transaction_count: raw.transactions.length,
         size: blockSize(raw, encoded),
         proofs: verified.proofs,
+        effects_complete: knowsOwnEffects(raw, reward, rules),
       },
     ],
   }

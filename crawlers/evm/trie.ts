@@ -37,6 +37,22 @@ export function orderedTrie(
   return { root: keccak256(head, tail), digests }
 }
 
+/**
+ * Root of the trie that holds each value under the digest of its key, as the state and the storage of accounts are
+ * committed to. No two keys are the same.
+ */
+export function hashedTrieRoot(values: readonly { key: Uint8Array; value: Uint8Array }[]): Buffer {
+  if (values.length === 0) return EMPTY_TRIE_ROOT
+  const digests = keccakAll(values.map(({ key }) => ({ head: key, tail: NOTHING })))
+  const entries = values
+    .map(({ value }, at) => ({ digest: digests[at]!, path: nibbles(digests[at]!), value }))
+    .sort((a, b) => Buffer.compare(a.digest, b.digest))
+  const leaves: Message[] = []
+  const top = nodeOf(entries, 0, entries.length, 0, leaves)
+  const { head, tail } = encodeNode(top, keccakAll(leaves))
+  return keccak256(head, tail)
+}
+
 /** Places by their encoded keys: 1…127 stand for themselves, 0 is 0x80, 128 and up begin with 0x81 or more. */
 function keyOrder(count: number): number[] {
   const order: number[] = []

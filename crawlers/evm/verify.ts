@@ -2,9 +2,18 @@ import { formatHex0x, parseHex } from '../../schema/bytes.ts'
 import type { ChainDefinition, Verified } from '../../schema/chain.ts'
 import { ProofError } from '../../schema/errors.ts'
 import { type BloomCache, bloomOf, orBlooms } from './bloom.ts'
+import { account, stateRootOf } from './genesis.ts'
 import { headerHash, unclesHash } from './header.ts'
 import { blobGasOf, effectiveGasPrice, gasUsedOf } from './outcome.ts'
-import type { CallFrame, Encodings, EvmRaw, EvmReceipt, EvmTransaction, ToldOutcome } from './raw.ts'
+import type {
+  CallFrame,
+  Encodings,
+  EvmRaw,
+  EvmReceipt,
+  EvmTransaction,
+  GenesisAccount,
+  ToldOutcome,
+} from './raw.ts'
 import { encodeReceipt } from './receipt.ts'
 import { encodeRlp } from './rlp.ts'
 import { createdAddress, recoverSender } from './sender.ts'
@@ -14,7 +23,10 @@ import { withdrawalItem } from './withdrawal.ts'
 
 const NOTHING = Buffer.alloc(0)
 
-type Claims = Pick<ChainDefinition, 'genesisHash'>
+interface Claims extends Pick<ChainDefinition, 'genesisHash'> {
+  /** Accounts of block 0, where the definition has them. */
+  genesisAccounts?: (() => readonly GenesisAccount[]) | undefined
+}
 
 /**
  * Proves all that the block commits to and that is there to be proven. Call frames are compared with their
@@ -28,7 +40,7 @@ export function verifyBlock(raw: EvmRaw, claims: Claims): Verified {
 /** The same, with the encodings that were proven. */
 export function proveBlock(
   raw: EvmRaw,
-  { genesisHash }: Claims,
+  { genesisHash, genesisAccounts }: Claims,
 ): { verified: Verified; encodings: Encodings } {
   const { header } = raw
   const hash = proveHash(raw)
@@ -46,6 +58,7 @@ export function proveBlock(
     proveSenders(raw)
     proofs.push('senders')
   }
+  if (header.height === 0 && proveAllocations(raw, genesisAccounts?.())) proofs.push('stateRoot')
   if (raw.traces !== null) compareTraces(raw, raw.traces)
   if (header.height === 0 && genesisHash !== null) {
     expectEqual('checkpoint', 'genesis hash', parseHex(genesisHash, 32), hash)
@@ -182,6 +195,19 @@ function proveUncles({ header, uncles, uncleHashes }: EvmRaw): boolean {
     expectEqual('uncles', 'uncle hash', uncleHashes[place]!, headerHash(uncle), place)
   })
   return true
+}
+
+/** What the definition says must be so; what a node tells of its accounts may be the whole state, or not. */
+function proveAllocations(
+  { header, allocations }: EvmRaw,
+  accounts: readonly GenesisAccount[] | undefined,
+): boolean {
+  if (accounts) expectEqual('stateRoot', 'state root', header.stateRoot, stateRootOf(accounts))
+  else if (allocations) {
+    const told = allocations.map(({ address, balance }) => account(address, balance))
+    return stateRootOf(told).equals(header.stateRoot)
+  }
+  return accounts !== undefined
 }
 
 function proveSenders({ transactions }: EvmRaw): void {

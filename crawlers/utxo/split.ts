@@ -330,6 +330,7 @@ function rowsOf(block: Block, raw: UtxoRaw, verified: Verified, rules: UtxoRules
         transaction_count: verified.transactionCount,
         size: raw.bytes.length,
         proofs: [...verified.proofs],
+        effects_complete: true,
       },
     ],
   }

@@ -11,6 +11,9 @@ export async function recordEvm(directory: string): Promise<void> {
   try {
     const facts = await runEvmScenario(node.url)
     await record(rpc, directory, 'eth_chainId', [])
+    const accounts = (await rpc.call('eth_accounts', [])) as string[]
+    await record(rpc, directory, 'eth_accounts', [])
+    for (const account of accounts) await record(rpc, directory, 'eth_getBalance', [account, '0x0'])
     for (let height = 0; height < facts.blocks; height++) {
       const number = `0x${height.toString(16)}`
       await record(rpc, directory, 'eth_getBlockByNumber', [number, true])

@@ -467,6 +467,7 @@ CREATE TABLE wanlian.blocks
   `transaction_count` UInt32 CODEC(Delta, ZSTD(1)),
   `size` Nullable(UInt32) CODEC(Delta, ZSTD(1)),
   `proofs` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+  `effects_complete` UInt8,
   `row_sign` Int8,
   `row_version` UInt64 CODEC(ZSTD(1))
 )
