@@ -1,5 +1,5 @@
 import { formatHex } from '../../schema/bytes.ts'
-import { MalformedAnswerError, NotAvailableError } from '../../schema/errors.ts'
+import { MalformedAnswerError, NotAvailableError, RpcError } from '../../schema/errors.ts'
 import type { Rpc } from '../rpc.ts'
 import { type NodePrevious, parseNodeJson, readPreviousByHash, readPreviousTransaction } from './node-json.ts'
 import type { SpentOutput } from './raw.ts'
@@ -41,7 +41,10 @@ export function previousHashes(inputs: readonly TransactionInput[]): string[] {
   return [...new Set(inputs.map(input => formatHex(outpoint(input).hash)))]
 }
 
-/** Outputs from `getrawtransaction`. A node that has none of a whole bulk keeps no index: it is not asked further. */
+/**
+ * Outputs from `getrawtransaction`. A node that has none of a whole bulk keeps no index: it is not asked further.
+ * @throws EndpointError when the node could not say.
+ */
 export async function fetchPrevious(
   rpc: Rpc,
   txids: readonly string[],
@@ -54,7 +57,9 @@ export async function fetchPrevious(
     const calls = bulk.map(txid => ({ method: 'getrawtransaction', params: [txid, 1] }))
     const answers = await rpc.callMany(calls, { parse: parseNodeJson })
     for (const [at, answer] of answers.entries()) {
-      if (answer instanceof Error) continue
+      if (answer instanceof NotAvailableError || answer instanceof RpcError) continue
+      // Trouble, not an answer: taken for absence it would leave the input unproven for good.
+      if (answer instanceof Error) throw answer
       const txid = bulk[at]!
       found.set(txid, outputsOf(txid, readPreviousTransaction(answer, `getrawtransaction ${txid}`), format))
     }

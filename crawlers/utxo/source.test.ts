@@ -2,7 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { MalformedAnswerError, NotAvailableError, RpcError, WrongChainError } from '../../schema/errors.ts'
+import {
+  EndpointError,
+  MalformedAnswerError,
+  NotAvailableError,
+  RpcError,
+  WrongChainError,
+} from '../../schema/errors.ts'
 import type { Call } from '../endpoint.ts'
 import { writeRecorded } from '../recording.ts'
 import { openRpc } from '../rpc.ts'
@@ -220,6 +226,14 @@ describe('attachPrevious', () => {
     const { source } = node({ ...rawBlock, [call]: refused, [`getblock ${hash} 3`]: { ...description, tx } })
     const raw = await source.attachPrevious!(await source.blockAt(HEIGHT))
     expect(raw.spent[0]).toEqual({ amount: 12_345_678_901n, script: Buffer.of(0x52), source: 'node' })
+  })
+
+  test('trouble is not taken for absence: the block is fetched again rather than left with less proof', async () => {
+    const tx = transactions.map((made, at) => describeTransaction(made, at, true))
+    const trouble = new EndpointError('HTTP 502')
+    const { source } = node({ ...rawBlock, [call]: trouble, [`getblock ${hash} 3`]: { ...description, tx } })
+    const raw = await source.blockAt(HEIGHT)
+    await expect(source.attachPrevious!(raw)).rejects.toThrow(EndpointError)
   })
 
   test('what nobody tells stays open', async () => {

@@ -1,6 +1,12 @@
 import { formatHex, parseHex } from '../../schema/bytes.ts'
 import type { ChainSource, Identity } from '../../schema/chain.ts'
-import { MalformedAnswerError, NotAvailableError, RpcError, WrongChainError } from '../../schema/errors.ts'
+import {
+  EndpointError,
+  MalformedAnswerError,
+  NotAvailableError,
+  RpcError,
+  WrongChainError,
+} from '../../schema/errors.ts'
 import type { ParseJson } from '../recording.ts'
 import type { Rpc } from '../rpc.ts'
 import type { BlockFormat, BlockReader } from './block.ts'
@@ -88,6 +94,7 @@ async function askTransactions(rpc: Rpc, { hash, tx }: NodeBlock): Promise<Map<s
   return new Map(
     answers.map((answer, at) => {
       const txid = txids[at]!
+      if (answer instanceof EndpointError) throw answer
       if (answer instanceof Error) {
         throw new NotAvailableError(`block ${hash}: transaction ${txid} is missing`, { cause: answer })
       }

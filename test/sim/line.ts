@@ -50,7 +50,7 @@ export function startSplitters(
         owner,
         isGone,
         takeOverMs: TAKE_OVER_MS,
-        settleMs: 500,
+        settleMs: 1_500,
       },
       splitting.signal,
     ),

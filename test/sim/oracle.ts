@@ -6,6 +6,8 @@ import type { SqlClient } from '../../deploy/sql.ts'
 import { BASE_DATABASE } from '../../schema/ddl.ts'
 import { TIP_PARTITION } from '../../schema/events.ts'
 import type { Sql } from '../../schema/ports.ts'
+import type { Ranges } from '../../schema/ranges.ts'
+import { blockTableNames } from '../../schema/tables.ts'
 import { registerChain } from '../../splitter/chain-row.ts'
 import { checkTotals } from '../../splitter/check-totals.ts'
 import { createIngest } from '../../splitter/ingest.ts'
@@ -37,9 +39,8 @@ export async function judge(deps: OracleDeps): Promise<Problems> {
   const problems = [
     ...compareValues('published heights', [[script.historyFrom, script.final.length - 1]], published),
     ...(await compareDumps(deps)),
-    ...(await checkTotals(sql, script.chain.definition, published)).map(
-      ({ table, height, difference }) => `${table} ${height ?? ''}: ${difference}`,
-    ),
+    ...(await signs(sql, slug)),
+    ...(script.seed % TOTALS_EVERY === 0 ? await totals(sql, script, published) : []),
     ...(await deadLetters(sql, slug)),
     ...(await openEntries(sql, slug)),
     ...foldAnnouncements(record, script),
@@ -79,6 +80,30 @@ async function story(sql: Sql, slug: string, record: Record): Promise<string[]> 
           .join(' ')}]`,
     ),
   ]
+}
+
+/** Many statements, most of which say again what the comparison of the views says. */
+const TOTALS_EVERY = 8
+
+async function totals(sql: Sql, { chain }: Script, published: Ranges): Promise<Problems> {
+  const found = await checkTotals(sql, chain.definition, published)
+  return found.map(({ table, height, difference }) => `${table} ${height ?? ''}: ${difference}`)
+}
+
+/** Rows that were added less those that were cancelled are the rows that stand. */
+async function signs(sql: Sql, chain: string): Promise<Problems> {
+  const tables = [...blockTableNames, 'effects_by_address']
+  const rows = await sql.rows<{ name: string; stand: string; signed: string }>(
+    tables
+      .map(
+        table =>
+          `SELECT '${table}' AS name, toInt64((SELECT count() FROM ${BASE_DATABASE}.${table} FINAL WHERE chain = {chain:String})) AS stand,
+            (SELECT sum(toInt64(row_sign)) FROM ${BASE_DATABASE}.${table} WHERE chain = {chain:String}) AS signed`,
+      )
+      .join(' UNION ALL '),
+    { chain },
+  )
+  return rows.flatMap(({ name, stand, signed }) => compareValues(`signs of ${name}`, stand, signed))
 }
 
 export function compareValues(what: string, expected: unknown, got: unknown): Problems {

@@ -159,17 +159,17 @@ async function settled(
   const deadline = Date.now() + END_PATIENCE_MS
   let state = ''
   while (Date.now() < deadline) {
+    await new Promise(resolve => setTimeout(resolve, 200))
+    if (!record.announcements.some(({ hash }) => hash === final.at(-1)!.hash)) continue
     const [row] = await sql.rows<{ blocks: string; hash: string; unlinked: string }>(
       `SELECT count() AS blocks, argMax(hash, height) AS hash, countIf(NOT has(proofs, 'parent')) AS unlinked
       FROM blocks WHERE chain = {slug:String}`,
       { slug },
     )
     if (Number(row?.blocks) === count && row?.hash === final.at(-1)!.hash && Number(row.unlinked) === 1) {
-      const told = record.announcements.some(({ hash }) => hash === final.at(-1)!.hash)
-      if (told) return []
+      return []
     }
     state = JSON.stringify(row)
-    await new Promise(resolve => setTimeout(resolve, 25))
   }
   const status = { ...program.follower?.status(), splitters: program.splitters.map(one => one.problem()) }
   return [`did not reach ${count} blocks to ${final.at(-1)!.hash}: ${state}; ${JSON.stringify(status)}`]
