@@ -18,7 +18,7 @@ function randomNumbers(seed: number): () => number {
 }
 
 const seed = Number(process.env.WANLIAN_SEED ?? 20)
-const RUNS = 20
+const RUNS = Number(process.env.WANLIAN_RUNS ?? 8)
 
 let directory: string
 const indexArguments = (data: string) => [
