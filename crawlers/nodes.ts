@@ -184,6 +184,7 @@ export async function openNodes<Raw>(
     recordedHeights: () => together.recordedHeights(),
     ...(together.attachPrevious && { attachPrevious: raw => together.attachPrevious!(raw) }),
     ...(together.watchHead && { watchHead: (signal, wake) => together.watchHead!(signal, wake) }),
+    ...(together.coins && { coins: together.coins }),
     ...(together.survey && { survey: () => together.survey!() }),
     status: () => pool.status().map((status, at) => ({ ...status, head: heads[at]! })),
     close: () => pool.close(),

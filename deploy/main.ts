@@ -7,6 +7,7 @@ import { readConfig } from './config.ts'
 /** Loaded when it is asked for: most commands need a small part of the program. */
 const commands = {
   block: async () => (await import('./commands/block.ts')).runBlock,
+  balances: async () => (await import('./commands/check-balances.ts')).runCheckBalances,
   check: async () => (await import('./commands/check.ts')).runCheck,
   demo: async () => (await import('./commands/up.ts')).runDemo,
   doctor: async () => (await import('./commands/doctor.ts')).runDoctor,
@@ -141,7 +142,16 @@ function buildProgram(run: Run): Command {
   command('check <chain>', 'prove stored blocks again and compare every row')
     .addOption(height('from', 'first height'))
     .addOption(height('to', 'last height'))
-    .action((chain: string, options) => run(commands.check)(options, chain, options))
+    .addOption(node())
+    .addOption(new Option('--balances', 'compare balances with what the node says').conflicts(['from', 'to']))
+    .addOption(
+      new Option('--sample <addresses>', 'how many balances are compared (default 1000)').argParser(
+        parseCount,
+      ),
+    )
+    .action((chain: string, options) =>
+      run<[string, object]>(options.balances ? commands.balances : commands.check)(options, chain, options),
+    )
 
   command('record <chain>', "write a node's answers as a recording")
     .addOption(node())
@@ -171,6 +181,12 @@ function parseSeconds(text: string): number {
   const seconds = Number(text)
   if (!(seconds >= 0.1 && seconds <= 3600)) throw new InvalidArgumentError('expected seconds, 0.1 to 3600')
   return seconds
+}
+
+function parseCount(text: string): number {
+  const count = Number(text)
+  if (!/^\d{1,7}$/.test(text) || count === 0) throw new InvalidArgumentError('expected a number above 0')
+  return count
 }
 
 function parseHeight(text: string): number {

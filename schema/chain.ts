@@ -92,6 +92,14 @@ export interface NodeSurvey {
   }[]
 }
 
+/**
+ * What nodes themselves say about coins; in bulk, in the order given. `balances`: after the block of a height, base units.
+ * `outputs`: amounts of outputs in the coin set of the newest block, null for one that is spent or was never made.
+ */
+export type NodeCoins =
+  | { kind: 'balances'; balancesAt(height: number, addresses: readonly string[]): Promise<bigint[]> }
+  | { kind: 'outputs'; unspent(outpoints: readonly Outpoint[]): Promise<(bigint | null)[]> }
+
 /** All I/O of a chain. `Raw` is what `verify` and `split` take: node answers, validated in shape, not yet proven. */
 export interface ChainSource<Raw> {
   /** @throws WrongChainError when the endpoint is of another chain. */
@@ -116,6 +124,8 @@ export interface ChainSource<Raw> {
    * proven by its hash; what is only told is marked so; what the node does not have stays open.
    */
   attachPrevious?(raw: Raw): Promise<Raw>
+  /** To compare sums of effects with. */
+  coins?: NodeCoins
   /** Tries what indexing would ask for, on a few blocks. */
   survey?(): Promise<NodeSurvey>
   /** Heights whose complete block is in a recording, ascending; null when no endpoint is a recording. */

@@ -17,6 +17,7 @@ import { REGTEST_FIXTURE_SEED } from '../deploy/dev/record-regtest.ts'
 import { type RegtestNode, startRegtestNode } from '../deploy/dev/regtest-node.ts'
 import { formatHex0x } from '../schema/bytes.ts'
 import type { CheckReport } from '../splitter/check.ts'
+import type { BalanceReport } from '../splitter/check-balances.ts'
 import { type Finished, runCli, summaryOf } from './cli.ts'
 import regtestFacts from './fixtures/recordings/bitcoin-regtest/FACTS.json' with { type: 'json' }
 import { dumpViews, openTestStore, type TestStore } from './harness.ts'
@@ -171,6 +172,58 @@ describe('a bitcoin node', () => {
     ).toEqual({ fees: regtestFacts.fees, complete: 1, reason: '' })
   })
 
+  test('balances are the sums of what the node has as unspent; a wrong one is found', async () => {
+    const compare = (...more: string[]) =>
+      runCli([
+        'check',
+        'bitcoin-regtest',
+        '--balances',
+        '--node',
+        regtestUrl,
+        '--data',
+        main.directory,
+        ...more,
+      ])
+    const report = summaryOfGood<BalanceReport>(await compare())
+    const held = regtestFacts.balances.filter(entry => entry.amount !== '0').length
+    expect(report).toMatchObject({ height: head, compared: report.addresses, differences: [] })
+    expect([report.compared > held, report.outputs! >= held]).toEqual([true, true])
+    expect(summaryOfGood<BalanceReport>(await compare('--sample', '7'))).toMatchObject({ compared: 7 })
+    const { address, amount } = regtestFacts.balances.find(entry => entry.amount !== '0')!
+    const change = (by: number) =>
+      main.sql.command(
+        `INSERT INTO wanlian.balance_sums VALUES ('bitcoin-regtest', {address:String}, 'native', {by:Int64}, 0)`,
+        { address, by },
+      )
+    await change(5)
+    const finished = await compare()
+    await change(-5)
+    expect(finished.code).toBe(2)
+    expect(summaryOf<BalanceReport>(finished).differences).toEqual([
+      {
+        height: head,
+        table: 'balances',
+        difference: `${address}: the node says ${amount}, got ${BigInt(amount) + 5n}`,
+      },
+    ])
+  })
+
+  test('balances are compared at the same block only', async () => {
+    const other = createRegtestChain({ seed: 'another chain' })
+    for (let n = 0; n < head; n++) other.mine()
+    const node = await open(startRegtestNode(other))
+    const asked = ['check', 'bitcoin-regtest', '--balances', '--data', main.directory, '--node', node.url]
+    const onAnotherBranch = await runCli(asked)
+    expect([onAnotherBranch.code, onAnotherBranch.stderr]).toEqual([
+      75,
+      expect.stringContaining(' in the store, '),
+    ])
+    other.mine()
+    const further = await runCli(asked)
+    expect(further.code).toBe(75)
+    expect(further.stderr).toContain(`the store is at block ${head}, the node at ${head + 1}`)
+  })
+
   test('what is stored is not fetched again', async () => {
     const asked = ['--node', regtestUrl, '--heights', '3,110,3']
     expect(summaryOfGood<IndexSummary>(await index(main, 'bitcoin-regtest', ...asked))).toMatchObject({
@@ -302,6 +355,27 @@ describe('an ethereum node', () => {
     for (const { address, amount } of facts.ether) {
       expect(got.get(`native ${address.toLowerCase()}`) ?? '0').toBe(amount)
     }
+  })
+
+  test('balances are compared with the node by command; one that the node changed by itself is found', async () => {
+    const compare = () =>
+      runCli(['check', 'evm-local', '--balances', '--node', anvil.url, '--data', main.directory])
+    const report = summaryOfGood<BalanceReport>(await compare())
+    expect(report).toMatchObject({ height: facts.blocks - 1, outputs: null, differences: [] })
+    expect([report.compared > 20, report.compared]).toEqual([true, report.addresses])
+    const address = facts.genesisAllocation[9]!.address.toLowerCase()
+    const before = await rpc.call('eth_getBalance', [address, 'latest'])
+    await rpc.call('anvil_setBalance', [address, '0x7'])
+    const finished = await compare()
+    await rpc.call('anvil_setBalance', [address, before])
+    expect(finished.code).toBe(2)
+    expect(summaryOf<BalanceReport>(finished).differences).toEqual([
+      {
+        height: facts.blocks - 1,
+        table: 'balances',
+        difference: `${address}: the node says 7, got ${BigInt(String(before))}`,
+      },
+    ])
   })
 })
 

@@ -129,6 +129,7 @@ export function openEvmSource(
     },
     ...(rpc.watch && { watchHead: (signal, wake) => rpc.watch!(NEW_HEADS, signal, wake) }),
     survey: () => surveyNode(rpc),
+    coins: { kind: 'balances', balancesAt: (height, addresses) => askBalances(rpc, height, addresses) },
     recordedHeights: () => recordedHeights(rpc),
   }
 }
@@ -256,16 +257,27 @@ async function askAllocations(rpc: Rpc): Promise<NonNullable<EvmRaw['allocations
   const [accounts] = (await callAll(rpc, [{ method: 'eth_accounts', params: [] }])) ?? []
   if (accounts === undefined) return null
   const addresses = asList(accounts, 'eth_accounts').map(one => asAddress(one, 'eth_accounts', ''))
-  const answers = await callAll(
-    rpc,
-    addresses.map(address => ({ method: 'eth_getBalance', params: [formatHex0x(address), '0x0'] })),
-  )
+  const answers = await callAll(rpc, balanceCalls(0, addresses.map(formatHex0x)))
   return (
     answers?.map((answer, at) => ({
       address: addresses[at]!,
       balance: asQuantity(answer, 'eth_getBalance', ''),
     })) ?? null
   )
+}
+
+function balanceCalls(height: number, addresses: readonly string[]): Call[] {
+  const { id } = placeOfHeight(height)
+  return addresses.map(address => ({ method: 'eth_getBalance', params: [address, id] }))
+}
+
+/** Nodes that keep no old states refuse those of blocks that are not near their head. */
+async function askBalances(rpc: Rpc, height: number, addresses: readonly string[]): Promise<bigint[]> {
+  const answers = await rpc.callMany(balanceCalls(height, addresses))
+  return answers.map((answer, at) => {
+    if (answer instanceof Error) throw answer
+    return asQuantity(answer, `eth_getBalance ${addresses[at]}`, '')
+  })
 }
 
 async function identify(rpc: Rpc, definition: ChainDefinition, chainId: number): Promise<Identity> {

@@ -78,6 +78,8 @@ const block = z.object({
 /** What is asked of `getrawtransaction`: the bytes, or at least some outputs. */
 const previousTransaction = z.object({ hex: hexText.optional(), vout: z.array(output).optional() })
 
+const unspent = z.object({ value: coins })
+
 export type NodeTransaction = z.output<typeof transaction>
 export type NodeInput = NodeTransaction['vin'][number]
 export type NodeBlock = z.output<typeof block>
@@ -103,6 +105,11 @@ export function readNodeBlock(value: unknown, what: string): NodeBlock {
 /** A transaction as `getrawtransaction` describes it. @throws MalformedAnswerError */
 export function readPreviousTransaction(value: unknown, what: string): NodePrevious {
   return read(previousTransaction, value, what)
+}
+
+/** An output as `gettxout` describes it. @throws MalformedAnswerError */
+export function readUnspent(value: unknown, what: string): z.output<typeof unspent> {
+  return read(unspent, value, what)
 }
 
 /** Recorded previous outputs by transaction hash. @throws MalformedAnswerError */

@@ -25,6 +25,7 @@ import { rebuildBlock, toldOutputs } from './rebuild.ts'
 import { recordedHeightOf, recordedHeights } from './recorded.ts'
 import { fillOpen, openInputs, spentInBlock } from './spent.ts'
 import { surveyNode } from './survey.ts'
+import { fetchUnspent } from './unspent.ts'
 
 /** What a source must know of its chain. */
 export interface SourceRules {
@@ -227,6 +228,7 @@ export function openUtxoSource(rpc: Rpc, rules: SourceRules): ChainSource<UtxoRa
     blockByHash: async hash => fetchBlock(rpc, hash, await heightOf(rpc, hash), rules),
     recordedHeights: async () => (rpc.recordings.length === 0 ? null : recordedHeights(rpc.recordings)),
     survey: () => surveyNode(rpc),
+    coins: { kind: 'outputs', unspent: outpoints => fetchUnspent(rpc, outpoints) },
     async attachPrevious(raw) {
       const block = rules.read(raw.bytes)
       let attached = raw
