@@ -13,6 +13,7 @@ const commands = {
   doctor: async () => (await import('./commands/doctor.ts')).runDoctor,
   index: async () => (await import('./commands/index.ts')).runIndex,
   migrate: async () => (await import('./commands/migrate.ts')).runMigrate,
+  repair: async () => (await import('./commands/repair.ts')).runRepair,
   record: async () => (await import('./commands/record.ts')).runRecord,
   sql: async () => (await import('./commands/sql.ts')).runSql,
   up: async () => (await import('./commands/up.ts')).runUp,
@@ -152,6 +153,13 @@ function buildProgram(run: Run): Command {
     .action((chain: string, options) =>
       run<[string, object]>(options.balances ? commands.balances : commands.check)(options, chain, options),
     )
+
+  command('repair <chain>', 'mend what check finds, from the archive or from nodes, while up is stopped')
+    .addOption(node())
+    .addOption(height('from', 'first height'))
+    .addOption(height('to', 'last height'))
+    .option('--senders', 'prove EVM senders by signature recovery')
+    .action((chain: string, options) => run(commands.repair)(options, chain, options))
 
   command('record <chain>', "write a node's answers as a recording")
     .addOption(node())

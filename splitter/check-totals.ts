@@ -3,16 +3,10 @@ import { BASE_DATABASE } from '../schema/ddl.ts'
 import type { Sql, SqlParams } from '../schema/ports.ts'
 import { HEIGHTS_SQL, heightParams, type Ranges } from '../schema/ranges.ts'
 import { blockTableNames } from '../schema/tables.ts'
+import { OPEN_HEIGHTS } from '../schema/views.ts'
 import { chainValues } from './chain-row.ts'
-
-/** Something that is not as the archive's proven bytes say. */
-export interface Difference {
-  /** Null where the difference belongs to no single block. */
-  height: number | null
-  table: string
-  /** What was expected and what came. */
-  difference: string
-}
+import { checkCheckpoints, checkFinality, checkJournal } from './check-journal.ts'
+import type { Difference } from './check-rows.ts'
 
 const LIMIT = 100
 
@@ -29,7 +23,9 @@ export async function checkTotals(
     counts(sql, params),
     publishedHeights(sql, params, ranges),
     strayRows(sql, params),
-    journalled(sql, params),
+    checkCheckpoints(sql, definition.slug),
+    checkJournal(sql, definition.slug),
+    checkFinality(sql, definition.slug),
     registered(sql, definition),
   ])
   return found.flat()
@@ -54,20 +50,20 @@ async function zeroSums(sql: Sql, params: SqlParams): Promise<Difference[]> {
 }
 
 async function balances(sql: Sql, params: SqlParams): Promise<Difference[]> {
-  const rows = await sql.rows<{ address: string; asset: string; expected: string; got: string }>(
-    `SELECT address, asset, sum(effect) AS expected, sum(total) AS got FROM (
-      SELECT address, asset, amount AS effect, toInt256(0) AS total, toInt64(1) AS uses, toInt64(0) AS counted
+  const rows = await sql.rows<Record<'address' | 'asset' | 'expected' | 'got' | 'uses' | 'counted', string>>(
+    `SELECT address, asset, sum(effect) AS expected, sum(total) AS got, sum(use) AS uses, sum(count) AS counted FROM (
+      SELECT address, asset, amount * row_sign AS effect, toInt256(0) AS total, toInt64(row_sign) AS use, toInt64(0) AS count
       FROM ${BASE_DATABASE}.effects FINAL WHERE chain = {chain:String}
       UNION ALL
       SELECT address, asset, toInt256(0), amount, toInt64(0), effects
       FROM ${BASE_DATABASE}.balance_sums WHERE chain = {chain:String}
-    ) GROUP BY address, asset HAVING expected != got OR sum(uses) != sum(counted) ORDER BY address LIMIT ${LIMIT}`,
+    ) GROUP BY address, asset HAVING expected != got OR uses != counted ORDER BY address LIMIT ${LIMIT}`,
     params,
   )
   return rows.map(row => ({
     height: null,
     table: 'balance_sums',
-    difference: `${row.address || 'synthetic'} ${row.asset}: expected ${row.expected}, got ${row.got}`,
+    difference: `${row.address || 'synthetic'} ${row.asset}: expected ${row.expected} of ${row.uses} effects, got ${row.got} of ${row.counted}`,
   }))
 }
 
@@ -76,7 +72,7 @@ async function counts(sql: Sql, params: SqlParams): Promise<Difference[]> {
   const differences: Difference[] = []
   for (const table of [...blockTableNames, 'effects_by_address']) {
     const [row] = await sql.rows<{ final: string; signed: string }>(
-      `SELECT (SELECT count() FROM ${BASE_DATABASE}.${table} FINAL WHERE chain = {chain:String}) AS final,
+      `SELECT (SELECT sum(toInt64(row_sign)) FROM ${BASE_DATABASE}.${table} FINAL WHERE chain = {chain:String}) AS final,
         (SELECT sum(toInt64(row_sign)) FROM ${BASE_DATABASE}.${table} WHERE chain = {chain:String}) AS signed`,
       params,
     )
@@ -86,7 +82,7 @@ async function counts(sql: Sql, params: SqlParams): Promise<Difference[]> {
     }
   }
   const [sums] = await sql.rows<{ expected: string; got: string; open: string; counted: string }>(
-    `SELECT count() AS expected, countIf(effects_complete = 0) AS open,
+    `SELECT sum(toInt64(row_sign)) AS expected, sum(if(effects_complete = 0, toInt64(row_sign), 0)) AS open,
       (SELECT sum(transactions) FROM ${BASE_DATABASE}.chain_sums WHERE chain = {chain:String}) AS got,
       (SELECT sum(incomplete_transactions) FROM ${BASE_DATABASE}.chain_sums WHERE chain = {chain:String}) AS counted
     FROM ${BASE_DATABASE}.transactions FINAL WHERE chain = {chain:String}`,
@@ -114,16 +110,35 @@ async function publishedHeights(sql: Sql, params: SqlParams, ranges: Ranges): Pr
   }))
 }
 
-/** Rows of heights where no block stands. */
+/**
+ * Rows of heights where no block is published, those of the batch that is being written left out. A block that stands
+ * there and that nobody took away is missing in the checkpoint.
+ */
 async function strayRows(sql: Sql, params: SqlParams): Promise<Difference[]> {
-  const differences: Difference[] = []
+  const unpublished = `chain = {chain:String}
+    AND height NOT IN (SELECT height FROM default.blocks WHERE chain = {chain:String})
+    AND (chain, height) NOT IN (${OPEN_HEIGHTS})`
+  const hidden = await sql.rows<{ height: string }>(
+    `SELECT height FROM ${BASE_DATABASE}.blocks FINAL WHERE ${unpublished}
+      AND (height, row_version) NOT IN (
+        SELECT cancels.height, cancels.version FROM ${BASE_DATABASE}.journal
+        ARRAY JOIN cancels.height, cancels.version WHERE chain = {chain:String})
+    ORDER BY height LIMIT ${LIMIT}`,
+    params,
+  )
+  const differences = hidden.map(
+    ({ height }): Difference => ({
+      height: Number(height),
+      table: 'checkpoints',
+      difference: 'the block stands and nothing took it away, expected its height to be published',
+    }),
+  )
   for (const table of [...blockTableNames, 'effects_by_address']) {
     const rows = await sql.rows<{ height: string; rows: string }>(
-      `SELECT height, count() AS rows FROM ${BASE_DATABASE}.${table} FINAL
-      WHERE chain = {chain:String}
-        AND height NOT IN (SELECT height FROM default.blocks WHERE chain = {chain:String})
+      `SELECT height, sum(toInt64(row_sign)) AS rows FROM ${BASE_DATABASE}.${table} FINAL
+      WHERE ${unpublished} AND height NOT IN {hidden:Array(UInt64)}
       GROUP BY height ORDER BY height LIMIT ${LIMIT}`,
-      params,
+      { ...params, hidden: hidden.map(({ height }) => height) },
     )
     for (const row of rows) {
       const difference = `expected no rows where no block is published, got ${row.rows}`
@@ -131,23 +146,6 @@ async function strayRows(sql: Sql, params: SqlParams): Promise<Difference[]> {
     }
   }
   return differences
-}
-
-/** Each stored block was announced by the batch whose version its rows carry. */
-async function journalled(sql: Sql, params: SqlParams): Promise<Difference[]> {
-  const rows = await sql.rows<{ height: string; hash: string }>(
-    `SELECT height, lower(hex(block_hash)) AS hash FROM ${BASE_DATABASE}.blocks FINAL
-    WHERE chain = {chain:String} AND (height, block_hash, bitShiftRight(row_version, 10)) NOT IN (
-      SELECT blocks.height, blocks.hash, batch FROM ${BASE_DATABASE}.journal
-      ARRAY JOIN blocks.height, blocks.hash WHERE chain = {chain:String}
-    ) ORDER BY height LIMIT ${LIMIT}`,
-    params,
-  )
-  return rows.map(row => ({
-    height: Number(row.height),
-    table: 'journal',
-    difference: `expected the block ${row.hash} in the entry of its batch, got none`,
-  }))
 }
 
 async function registered(sql: Sql, definition: ChainDefinition): Promise<Difference[]> {

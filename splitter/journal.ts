@@ -209,6 +209,14 @@ export async function readEntry(
   return entry ?? null
 }
 
+export async function hasEntries(sql: Sql, chain: string, partition: number): Promise<boolean> {
+  const rows = await sql.rows(
+    `SELECT 1 FROM ${JOURNAL} WHERE chain = {chain:String} AND partition = {partition:UInt16} LIMIT 1`,
+    { chain, partition },
+  )
+  return rows.length > 0
+}
+
 /**
  * Not 0 when a batch must not be carried on: a later one is in the journal, or it is committed. For `Sql.insert`, which
  * has the store evaluate it as the rows arrive.

@@ -60,13 +60,14 @@ const reorgColumns: Columns = {
 type Row = Record<string, unknown>
 
 /** What is kept of blocks that left the chain. */
-interface Copies {
+export interface Copies {
   orphaned_transactions: readonly Row[]
   reorgs: readonly Row[]
   orphaned_blocks: readonly Row[]
 }
 
-const COPIES = {
+/** Tables of copies, in the order of writing, with what tells their rows apart within a batch. */
+export const COPIES = {
   orphaned_transactions: { columns: transactionColumns, key: ['height', 'index'] },
   reorgs: { columns: reorgColumns, key: ['height'] },
   orphaned_blocks: { columns: blockColumns, key: ['height'] },
@@ -154,6 +155,11 @@ export async function writeCopies(
       await insertRows(sql, table, columns, lacking, { token, ...(fence && { fence }) })
     }
   }
+}
+
+/** Rows that are known to be wanted: nothing is looked at. */
+export async function insertCopies(sql: Sql, table: keyof Copies, rows: readonly Row[]): Promise<void> {
+  await insertRows(sql, table, COPIES[table].columns, rows, { token: null })
 }
 
 function keyOf(row: Row, key: readonly string[]): string {

@@ -72,6 +72,20 @@ export async function readUnlinked(sql: Sql, chain: string): Promise<number[]> {
   return rows.map(row => Number(row.height))
 }
 
+/** Batches that wrote the blocks that stand at some heights. */
+export async function readBlockVersions(
+  sql: Sql,
+  chain: string,
+  heights: readonly number[],
+): Promise<Map<number, bigint>> {
+  const rows = await sql.rows<{ height: string; row_version: string }>(
+    `SELECT height, row_version FROM ${BASE_DATABASE}.blocks FINAL
+    WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)} ORDER BY height`,
+    { chain, heights: [...heights] },
+  )
+  return new Map(rows.map(row => [Number(row.height), BigInt(row.row_version)]))
+}
+
 /** Archived blocks: the bytes that `split` was given. */
 export async function readArchive(
   sql: Sql,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ChainModule } from '../schema/chain.ts'
 import { BASE_DATABASE, PARTITION_HEIGHTS } from '../schema/ddl.ts'
-import { FencedError, InputError } from '../schema/errors.ts'
+import { FencedError, InputError, StoreError } from '../schema/errors.ts'
 import type { Sql } from '../schema/ports.ts'
 import { addHeights, type Ranges, removeHeights } from '../schema/ranges.ts'
 import { blockTableNames, type TableName } from '../schema/tables.ts'
@@ -9,6 +9,7 @@ import {
   type CancelledBlock,
   type Checkpoint,
   fenceOf,
+  hasEntries,
   type JournalEntry,
   readCheckpoint,
   readEntry,
@@ -22,7 +23,7 @@ import { insertedInto, mendBatch, opposite } from './mend.ts'
 import { copyOrphans } from './orphans.ts'
 import { type EncodedPreparedBlock, type PreparedBlock, prepareLinked, SPLIT_VERSION } from './prepare.ts'
 import { type EncodedRows, encodeBlocks, encodeStored } from './rows.ts'
-import { readRows, readVersions } from './stored.ts'
+import { readBlockVersions, readRows, readVersions } from './stored.ts'
 
 /** A prepared block, with its rows or with the bytes that were already made of them. */
 export type BlockToWrite = PreparedBlock | EncodedPreparedBlock
@@ -93,6 +94,14 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
   async function openCheckpoint(): Promise<Checkpoint> {
     const found = await readCheckpoint(sql, slug, partition)
     if (found) return found
+    if (await hasEntries(sql, slug, partition)) {
+      throw new StoreError(
+        `${slug}: the journal of partition ${partition} has entries, but there is no checkpoint`,
+        {
+          hint: `run wanlian repair ${slug}`,
+        },
+      )
+    }
     // Readers find the open batch as the one after the last committed: there must be a last one.
     await writeCheckpoint(sql, slug, partition, NOWHERE)
     return NOWHERE
@@ -221,12 +230,8 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
 
   async function liveVersions(heights: readonly number[]): Promise<CancelledBlock[]> {
     if (heights.length === 0) return []
-    const rows = await sql.rows<{ height: string; version: string }>(
-      `SELECT height, row_version AS version FROM ${BASE_DATABASE}.blocks FINAL
-      WHERE chain = {chain:String} AND height IN {heights:Array(UInt64)} ORDER BY height`,
-      { chain: slug, heights: [...heights] },
-    )
-    return rows.map(row => ({ height: Number(row.height), version: BigInt(row.version) }))
+    const versions = await readBlockVersions(sql, slug, heights)
+    return [...versions].map(([height, version]) => ({ height, version }))
   }
 
   /** A height at which nothing stands is named all the same: it is not to be published. */

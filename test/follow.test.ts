@@ -139,7 +139,7 @@ async function expectUndisturbed(world: World, chain: string, url: string, head:
 
 function dumpInputs(sql: Sql, chain: string): Promise<unknown[]> {
   return sql.rows(
-    'SELECT count() AS rows, sum(cityHash64(* EXCEPT (chain, source))) AS digest FROM utxo_inputs WHERE chain = {chain:String}',
+    'SELECT count() AS rows, sum(cityHash64(tuple(* EXCEPT (chain, source)))) AS digest FROM utxo_inputs WHERE chain = {chain:String}',
     { chain },
   )
 }

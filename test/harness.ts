@@ -59,14 +59,14 @@ const BOOKKEEPING = new Set([
   'reorgs',
 ])
 
-/** Everything that outsiders see of a chain, view by view, in a fixed order. */
+/** Everything that outsiders see of a chain, view by view, in a fixed order. (The hash of a list with a null in it would be null.) */
 export async function dumpViews(sql: SqlClient, chain: string): Promise<Record<string, string>> {
   const names = views.map(view => view.name).filter(name => !BOOKKEEPING.has(name))
   const rows = await sql.rows<{ view: string; rows: string; digest: string }>(
     names
       .map(
         name =>
-          `SELECT '${name}' AS view, count() AS rows, sum(cityHash64(* EXCEPT chain)) AS digest FROM ${name} WHERE chain = {chain:String}`,
+          `SELECT '${name}' AS view, count() AS rows, sum(cityHash64(tuple(* EXCEPT chain))) AS digest FROM ${name} WHERE chain = {chain:String}`,
       )
       .join(' UNION ALL '),
     { chain },

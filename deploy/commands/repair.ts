@@ -1,0 +1,69 @@
+import { type Nodes, openNodes } from '../../crawlers/nodes.ts'
+import type { ChainModule, ChainSource } from '../../schema/chain.ts'
+import { repairChain } from '../../splitter/repair.ts'
+import { type CommandContext, EXIT } from '../command.ts'
+import { findChain } from '../config.ts'
+import { lockDirectory } from '../lock.ts'
+import { identifyEach, type NodeOptions } from '../node.ts'
+import { isGoneHere, ownerName } from '../pid.ts'
+import { withStore } from '../sql-session.ts'
+
+export interface RepairOptions extends NodeOptions {
+  from?: number
+  to?: number
+}
+
+/**
+ * Mends what `check` finds; ends with one JSON line. Nobody else may write meanwhile. Exit code 0 when nothing is left.
+ */
+export async function runRepair(
+  context: CommandContext,
+  slug: string,
+  options: RepairOptions,
+): Promise<number> {
+  const startedAt = Date.now()
+  const { config, logger } = context
+  const settings = findChain(config, slug)
+  const { chain } = settings
+  const endpoints = options.node ? options.node.map(url => ({ url })) : settings.endpoints
+  let nodes: Nodes<unknown> | null = null
+  /** Most repairs need no node: they are opened when the first block is missing. */
+  async function openSource(): Promise<ChainSource<unknown> | null> {
+    if (endpoints.length === 0) return null
+    if (!nodes) {
+      const source = { recoverSenders: options.senders ?? settings.recoverSenders, traces: settings.traces }
+      nodes = await openNodes<unknown>(chain, endpoints, { source })
+      await identifyEach(logger, nodes)
+    }
+    return provenOnly(chain, nodes)
+  }
+  return withStore({ dataDirectory: config.dataDirectory, logger }, async ({ sql }) => {
+    const lock = await lockDirectory(config.dataDirectory)
+    try {
+      const report = await repairChain(
+        { sql, chain, openSource, logger, owner: ownerName(), isGone: isGoneHere },
+        options,
+      )
+      for (const difference of report.left) logger.error(difference, 'difference')
+      const seconds = Math.round((Date.now() - startedAt) / 10) / 100
+      context.stdout.write(`${JSON.stringify({ chain: slug, ...report, seconds })}\n`)
+      return report.left.length === 0 ? EXIT.done : EXIT.incomplete
+    } finally {
+      await nodes?.close()
+      await lock.release()
+    }
+  })
+}
+
+/** A block that a node gives and that proves nothing is asked of the next node. */
+export function provenOnly<Raw>(chain: ChainModule<Raw>, nodes: Nodes<Raw>): ChainSource<Raw> {
+  const proven = (raw: Raw) => {
+    chain.verify(raw)
+    return raw
+  }
+  return {
+    ...nodes,
+    blockAt: height => nodes.take({ height }, proven),
+    blockByHash: hash => nodes.take({ hash }, proven),
+  }
+}

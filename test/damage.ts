@@ -1,0 +1,91 @@
+import { BASE_DATABASE } from '../schema/ddl.ts'
+import type { Sql } from '../schema/ports.ts'
+
+/** Hands that are not ours, at the tables of the store. */
+
+/** An expression that is another value of the same type. */
+function otherValue(column: string, type: string): string {
+  const quoted = `\`${column}\``
+  const low = /^LowCardinality\((.*)\)$/.exec(type)?.[1] ?? type
+  const inner = /^Nullable\((.*)\)$/.exec(low)?.[1]
+  if (inner) return `if(isNull(${quoted}), ${someValue(inner)}, NULL)`
+  const items = /^Array\((.*)\)$/s.exec(low)?.[1]
+  if (items) return `if(empty(${quoted}), [${someValue(items)}], arrayPopBack(${quoted}))`
+  if (low.startsWith('Enum8')) {
+    const names = [...low.matchAll(/'([^']*)' = /g)].map(match => match[1])
+    return `CAST(if(toString(${quoted}) = '${names[0]}', '${names[1]}', '${names[0]}'), '${low.replaceAll("'", "\\'")}')`
+  }
+  const size = /^FixedString\((\d+)\)$/.exec(low)?.[1]
+  if (size) {
+    const last = `substring(${quoted}, ${size}, 1)`
+    return `toFixedString(concat(substring(${quoted}, 1, ${Number(size) - 1}), if(${last} = 'x', 'y', 'x')), ${size})`
+  }
+  // Flags read as yes or no.
+  if (low === 'UInt8') return `if(${quoted} = 0, 1, 0)`
+  if (low === 'String') return `concat(${quoted}, 'x')`
+  return `CAST(${quoted} + 1, '${low.replaceAll("'", "\\'")}')`
+}
+
+function someValue(type: string): string {
+  return `defaultValueOfTypeName('${type.replaceAll("'", "\\'")}')`
+}
+
+export interface ColumnOf {
+  name: string
+  type: string
+  /** Part of the table's order or partition: it can only be changed by taking the row out and putting it back. */
+  isKey: boolean
+}
+
+export async function columnsOf(sql: Sql, table: string): Promise<ColumnOf[]> {
+  const rows = await sql.rows<{ name: string; type: string; key: number }>(
+    `SELECT name, type, is_in_sorting_key OR is_in_partition_key OR name IN ('row_sign', 'row_version', 'version') AS key
+    FROM system.columns WHERE database = '${BASE_DATABASE}' AND table = {table:String} ORDER BY position`,
+    { table },
+  )
+  return rows.map(({ name, type, key }) => ({ name, type, isKey: key === 1 }))
+}
+
+const NOW = 'SETTINGS mutations_sync = 2'
+
+/** Changes values of the rows that `where` names: each of the columns that are in no key. */
+export async function changeValues(
+  sql: Sql,
+  table: string,
+  columns: readonly ColumnOf[],
+  where: string,
+): Promise<void> {
+  const changes = columns.map(({ name, type }) => `\`${name}\` = ${otherValue(name, type)}`)
+  await sql.command(
+    `ALTER TABLE ${BASE_DATABASE}.${table} UPDATE ${changes.join(', ')} WHERE ${where} ${NOW}`,
+  )
+}
+
+/** Changes one value of a key. Nothing that is made of the table hears of it. */
+export async function changeKey(sql: Sql, table: string, column: ColumnOf, where: string): Promise<void> {
+  const aside = `${BASE_DATABASE}.aside_${table}`
+  const other = column.name === 'row_sign' ? 'toInt8(-1)' : otherValue(column.name, column.type)
+  await sql.command(`DROP TABLE IF EXISTS ${aside}`)
+  await sql.command(`CREATE TABLE ${aside} AS ${BASE_DATABASE}.${table} ENGINE = Memory`)
+  await sql.command(
+    `INSERT INTO ${aside} SELECT * REPLACE (${other} AS \`${column.name}\`) FROM ${BASE_DATABASE}.${table} WHERE ${where}`,
+  )
+  await sql.command(`ALTER TABLE ${BASE_DATABASE}.${table} DELETE WHERE ${where} ${NOW}`)
+  await putBack(sql, table, aside)
+  await sql.command(`DROP TABLE ${aside}`)
+}
+
+/** Through a table of the same make, so that views are not told. */
+async function putBack(sql: Sql, table: string, aside: string): Promise<void> {
+  const copy = `${BASE_DATABASE}.copy_${table}`
+  await sql.command(`DROP TABLE IF EXISTS ${copy}`)
+  await sql.command(`CREATE TABLE ${copy} AS ${BASE_DATABASE}.${table}`)
+  await sql.command(`INSERT INTO ${copy} SETTINGS insert_deduplicate = 0 SELECT * FROM ${aside}`)
+  const partitions = await sql.rows<{ id: string }>(
+    `SELECT DISTINCT partition_id AS id FROM system.parts WHERE database = '${BASE_DATABASE}' AND table = 'copy_${table}' AND active`,
+  )
+  for (const { id } of partitions) {
+    await sql.command(`ALTER TABLE ${BASE_DATABASE}.${table} ATTACH PARTITION ID '${id}' FROM ${copy}`)
+  }
+  await sql.command(`DROP TABLE ${copy}`)
+}
