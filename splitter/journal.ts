@@ -137,9 +137,6 @@ function rowOf(entry: JournalEntry): Record<string, unknown> {
   }
 }
 
-const OF_BATCHES =
-  'chain = {chain:String} AND partition = {partition:UInt16} AND batch IN {batches:Array(UInt64)}'
-
 interface EntryRow {
   batch: string
   owner: string
@@ -150,7 +147,7 @@ interface EntryRow {
   added: { height: string; hash: string; linked: number }[]
   cancelled: { height: string; version: string }[]
   reorg: number
-  is_undone: number
+  undone: number
   tables: { name: string; rows: string; digest: string }[]
 }
 
@@ -166,19 +163,20 @@ export async function readEntries(
 ): Promise<JournalEntry[]> {
   if (batches.length === 0) return []
   const rows = await sql.rows<EntryRow>(
-    `SELECT batch, owner, toUnixTimestamp(time) AS time, split_version, offset_from, offset_to, reorg,
-      batch IN (SELECT batch FROM ${JOURNAL} WHERE ${OF_BATCHES} AND undone = 1) AS is_undone,
+    `SELECT batch, owner, toUnixTimestamp(time) AS time, split_version, offset_from, offset_to, reorg, undone,
       arrayMap((h, x, l) -> CAST((h, hex(x), l), 'Tuple(height UInt64, hash String, linked UInt8)'),
         blocks.height, blocks.hash, blocks.linked) AS added,
       arrayMap((h, v) -> CAST((h, v), 'Tuple(height UInt64, version UInt64)'), cancels.height, cancels.version) AS cancelled,
       arrayMap((n, r, d) -> CAST((n, r, d), 'Tuple(name String, rows UInt64, digest String)'),
         tables.name, tables.rows, tables.digest) AS tables
     FROM ${JOURNAL}
-    WHERE ${OF_BATCHES} AND undone = 0
-    ORDER BY batch, time, owner LIMIT 1 BY batch`,
+    WHERE chain = {chain:String} AND partition = {partition:UInt16} AND batch IN {batches:Array(UInt64)}
+    ORDER BY batch, undone, time, owner`,
     { chain, partition, batches: [...batches] },
   )
-  return rows.map(row => ({
+  const undone = new Set(rows.filter(row => row.undone === 1).map(row => row.batch))
+  const standing = rows.filter((row, at) => row.undone === 0 && row.batch !== rows[at - 1]?.batch)
+  return standing.map(row => ({
     chain,
     partition,
     batch: Number(row.batch),
@@ -193,7 +191,7 @@ export async function readEntries(
     })),
     cancels: row.cancelled.map(block => ({ height: Number(block.height), version: BigInt(block.version) })),
     reorg: row.reorg === 1,
-    undone: row.is_undone === 1,
+    undone: undone.has(row.batch),
     tables: row.tables.map(table => ({ ...table, rows: Number(table.rows) })),
   }))
 }

@@ -82,7 +82,7 @@ async function story(sql: Sql, slug: string, record: Record): Promise<string[]> 
   ]
 }
 
-/** Many statements, most of which say again what the comparison of the views says. */
+/** All views and totals are compared for some seeds: many statements, which say what the tables say as well. */
 const TOTALS_EVERY = 8
 
 async function totals(sql: Sql, { chain }: Script, published: Ranges): Promise<Problems> {
@@ -114,10 +114,36 @@ export function compareValues(what: string, expected: unknown, got: unknown): Pr
 async function compareDumps({ sql, script, blocks }: OracleDeps): Promise<Problems> {
   const clean = `${script.chain.definition.slug}-clean`
   await indexCleanly(sql, { ...script, slug: clean, blocks })
-  const [got, expected] = await Promise.all(
-    [script.chain.definition.slug, clean].map(slug => dumpChain(sql, slug)),
-  )
+  const both = [script.chain.definition.slug, clean] as const
+  const [got, expected] =
+    script.seed % TOTALS_EVERY === 0
+      ? await Promise.all(both.map(slug => dumpChain(sql, slug)))
+      : await dumpTables(sql, both)
   return Object.keys(expected!).flatMap(view => compareValues(`view ${view}`, expected![view], got![view]))
+}
+
+/** Rows of the tables as they stand, without what tells one run from another, and the balances. */
+async function dumpTables(sql: Sql, chains: readonly string[]): Promise<{ [table: string]: string }[]> {
+  const without = (table: string) =>
+    `chain, row_sign, row_version${table === 'utxo_inputs' ? ', source' : ''}`
+  const selects = [...blockTableNames, 'effects_by_address']
+    .filter(table => table !== 'raw_blocks')
+    .map(table => [table, `${BASE_DATABASE}.${table} FINAL`, without(table)])
+  const rows = await sql.rows<{ name: string; chain: string; rows: string; digest: string }>(
+    [...selects, ['balances', 'balances', 'chain']]
+      .map(
+        ([name, source, columns]) =>
+          `SELECT '${name}' AS name, toString(chain) AS chain, count() AS rows, sum(cityHash64(* EXCEPT (${columns}))) AS digest
+          FROM ${source} WHERE chain IN {chains:Array(String)} GROUP BY chain`,
+      )
+      .join(' UNION ALL '),
+    { chains: [...chains] },
+  )
+  return chains.map(chain =>
+    Object.fromEntries(
+      rows.filter(row => row.chain === chain).map(row => [row.name, `${row.rows} rows ${row.digest}`]),
+    ),
+  )
 }
 
 async function dumpChain(sql: SqlClient, slug: string): Promise<{ [view: string]: string }> {

@@ -92,7 +92,8 @@ export function writeScript(seed: number, base: readonly Uint8Array[]): Script {
       ...bitcoinRegtest,
       definition: { ...definition, slug: `sim-${seed}`, finality, maxReorgDepth },
     } as Chain,
-    historyFrom: random.integer(3) > 0 ? 0 : random.integer(100),
+    // Mostly the blocks with transactions, and a few before.
+    historyFrom: random.integer(4) === 0 ? 0 : 80 + random.integer(22),
     maxUnreadBytes: random.pick([64 * 1024 * 1024, 64 * 1024, 16 * 1024]),
     rivals: random.integer(4) === 0,
     lookAhead: random.pick([1, 4, 16]),
@@ -117,12 +118,12 @@ function writeViews(chain: RegtestChain, random: Randomness): View[] {
     chain.reorg(depth, () => (mined++ % 8 === 0 ? payments(chain, random) : []))
   }
   // A young chain, or one that is there for long.
-  if (random.integer(3) === 0) {
+  if (random.integer(6) === 0) {
     for (let at = 0; at < 3; at++) views.push(path(1 + at * 30 + random.integer(20)))
   }
   grow(1 + random.integer(25))
   views.push(path())
-  const steps = 2 + random.integer(4)
+  const steps = 1 + random.integer(4)
   for (let at = 0; at < steps; at++) {
     const height = chain.head.height
     const kind = random.integer(10)
