@@ -5,7 +5,7 @@ import { BASE_DATABASE } from '../schema/ddl.ts'
 import { EndpointError, InputError } from '../schema/errors.ts'
 import type { Sql } from '../schema/ports.ts'
 import { OPEN_HEIGHTS } from '../schema/views.ts'
-import type { Difference } from './check-totals.ts'
+import type { Difference } from './check-rows.ts'
 
 export interface BalanceReport {
   /** The block after which balances were compared: the stored tip. */

@@ -205,6 +205,7 @@ describe('what is said about blocks', () => {
     head: async () => 12,
     finalized: async () => null,
     recordedHeights: async () => null,
+    hashAt: async height => paperHash(height, blockOf(height).fork),
     blockAt: async height => blockOf(height),
     blockByHash: async hash => {
       const all = [...paperBlocks(0, 12), ...paperBlocks(8, 10, 1, 0)]
