@@ -12,9 +12,11 @@ import {
   type BlockPlace,
   type BlockRecord,
   type HashHit,
+  type ReorgRecord,
   readBlocks,
   readHashHits,
   readOrphansOfBatches,
+  readReorg,
 } from './queries-block.ts'
 import {
   type ActivityPoint,
@@ -232,6 +234,11 @@ export function createLoaders(read: Reader, families: ReadonlyMap<string, Family
     ),
     orphansOf: new DataLoader(
       (batches: readonly { chain: string; batch: number }[]) => readOrphansOfBatches(read, batches),
+      { maxBatchSize: MAX_BATCH, cacheKeyFn: one => `${one.chain} ${one.batch}` },
+    ),
+    /** Reorgs by chain and batch. */
+    reorg: new DataLoader<{ chain: string; batch: number }, ReorgRecord | null, string>(
+      asked => Promise.all(asked.map(one => readReorg(read, one))),
       { maxBatchSize: MAX_BATCH, cacheKeyFn: one => `${one.chain} ${one.batch}` },
     ),
     /** Chains on which an address has effects. */

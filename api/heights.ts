@@ -9,8 +9,8 @@ export function tipOf({ ranges }: ChainRecord): number | null {
 }
 
 /**
- * Heights up to which blocks are safe and final: as whoever follows the chain says; where nobody does, by the rule of the
- * chain's definition in confirmations below the tip.
+ * Heights up to which blocks are safe and final: as whoever follows the chain says, or whoever followed it last; where
+ * nobody ever did, by the rule of the chain's definition in confirmations below the tip. The same as in the view `chains`.
  */
 export function finalityOf(
   chain: ChainRecord,
@@ -21,8 +21,8 @@ export function finalityOf(
   const below = (confirmations: number) =>
     tip === null || tip - confirmations + 1 < 0 ? null : tip - confirmations + 1
   return {
-    safe: follow?.safe ?? below(chain.confirmations.safe),
-    final: follow?.final ?? below(chain.confirmations.final),
+    safe: follow?.safe ?? chain.finality?.safe ?? below(chain.confirmations.safe),
+    final: follow?.final ?? chain.finality?.final ?? below(chain.confirmations.final),
   }
 }
 

@@ -213,6 +213,15 @@ export interface ReorgRecord {
   transactions: number
 }
 
+/** The reorg that a batch was; null when it was none. */
+export async function readReorg(
+  read: Reader,
+  reorg: { chain: string; batch: number },
+): Promise<ReorgRecord | null> {
+  const page = { limit: 1, backwards: false, after: null, before: null }
+  return (await readReorgs(read, reorg, page))[0] ?? null
+}
+
 /** Reorgs newest first, one more than the page holds; of one chain or of all. */
 export async function readReorgs(
   read: Reader,

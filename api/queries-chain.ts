@@ -19,6 +19,8 @@ export interface ChainRecord {
   partialEffects: string
   /** Confirmations after which a block is safe, and final; the rule where nobody follows the chain. */
   confirmations: { safe: number; final: number }
+  /** Heights up to which blocks are safe, and final, as who followed the chain last said; null where nobody did. */
+  finality: { safe: number; final: number } | null
   /** Published heights. */
   ranges: Ranges
 }
@@ -37,18 +39,22 @@ interface ChainRow {
   partial_effects: string
   finality_safe: number
   finality_final: number
+  told: [string, string][]
   ranges: [string, string][]
 }
 
 /** Every chain of the store by name, with its published heights: one state of the world. */
 export async function readChains(read: Reader): Promise<ChainRecord[]> {
   const rows = await read.rows<ChainRow>(
-    `SELECT toString(chain) AS slug, name, caip2, family, ledger, hash_form, genesis_hash, native_symbol, native_name,
-      native_decimals, partial_effects, finality_safe, finality_final, published.ranges AS ranges
+    `SELECT toString(chains.chain) AS slug, name, caip2, family, ledger, hash_form, genesis_hash, native_symbol, native_name,
+      native_decimals, partial_effects, finality_safe, finality_final, published.ranges AS ranges, finality.told AS told
     FROM ${BASE_DATABASE}.chains AS chains FINAL
     LEFT JOIN (
       SELECT chain, groupArrayArray(ranges) AS ranges FROM ${from('checkpoints')} GROUP BY chain
     ) AS published ON chains.chain = published.chain
+    LEFT JOIN (
+      SELECT chain, groupArray((safe, final)) AS told FROM ${from('finality')} GROUP BY chain
+    ) AS finality ON chains.chain = finality.chain
     ORDER BY lower(name), slug`,
   )
   return rows.map(row => ({
@@ -62,6 +68,7 @@ export async function readChains(read: Reader): Promise<ChainRecord[]> {
     native: { symbol: row.native_symbol, name: row.native_name, decimals: row.native_decimals },
     partialEffects: row.partial_effects,
     confirmations: { safe: row.finality_safe, final: row.finality_final },
+    finality: row.told[0] ? { safe: Number(row.told[0][0]), final: Number(row.told[0][1]) } : null,
     ranges: mergeRanges(row.ranges.map(([low, high]): Range => [Number(low), Number(high)])),
   }))
 }

@@ -1,6 +1,7 @@
 import { showInForm } from '../schema/columns.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
 import { blockTables } from '../schema/tables.ts'
+import type { Page } from './connection.ts'
 import { groupBy } from './group-by.ts'
 import type { Row } from './lists.ts'
 import { from, PUBLISHED, shown } from './published.ts'
@@ -114,6 +115,48 @@ export async function readTransactionsOfOrphan(
     { chain: block.chain, height: block.height, batch: block.orphanedIn },
   )
   return rows.map(transactionOf)
+}
+
+/** Transactions that left a chain with one batch by (height, index), one more than the page holds. */
+export async function readTransactionsOfReorg(
+  read: Reader,
+  reorg: { chain: string; batch: number },
+  page: Page,
+): Promise<TransactionRecord[]> {
+  const direction = page.backwards ? 'DESC' : 'ASC'
+  const bound = (operator: string, what: string) =>
+    `AND (height, \`index\`) ${operator} ({${what}0:UInt64}, {${what}1:UInt32})`
+  const rows = await read.rows<Row>(
+    `SELECT ${ORPHANED} FROM ${BASE_DATABASE}.orphaned_transactions
+    WHERE chain = {chain:String} AND batch = {batch:UInt64}
+      ${page.after ? bound('>', 'after') : ''} ${page.before ? bound('<', 'before') : ''}
+    ORDER BY height ${direction}, \`index\` ${direction} LIMIT {limit:UInt32}`,
+    {
+      chain: reorg.chain,
+      batch: reorg.batch,
+      limit: page.limit + 1,
+      ...(page.after && { after0: page.after[0], after1: page.after[1] }),
+      ...(page.before && { before0: page.before[0], before1: page.before[1] }),
+    },
+  )
+  return rows.map(transactionOf)
+}
+
+/** How many transactions that left a chain with one batch are in no published block. */
+export async function countDropped(read: Reader, chain: string, batch: number): Promise<number> {
+  const left = `SELECT hash FROM ${BASE_DATABASE}.orphaned_transactions
+    WHERE chain IN {chains:Array(String)} AND batch = {batch:UInt64}`
+  const [row] = await read.rows<{ dropped: string }>(
+    `SELECT count() AS dropped FROM (${left}) WHERE hash NOT IN (
+      SELECT hash FROM ${from(blockTables.transactions)}
+      WHERE chain IN {chains:Array(String)} AND height IN (
+          SELECT height FROM ${from(blockTables.hashes)}
+          WHERE kind = 'transaction' AND chain IN {chains:Array(String)}
+            AND prefix IN (SELECT reinterpretAsUInt64(reverse(substring(hash, 1, 8))) FROM (${left}))
+        ) AND hash IN (${left}) AND ${PUBLISHED})`,
+    { chains: [chain], batch },
+  )
+  return Number(row?.dropped ?? 0)
 }
 
 interface TransactionPlace {

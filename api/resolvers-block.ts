@@ -92,6 +92,8 @@ export const blockResolvers = {
     next: (block: BlockRecord, _: unknown, context: ApiContext) => neighbour(block, 'next', context),
     replacedBy: (block: BlockRecord, _: unknown, { load }: ApiContext) =>
       block.orphanedIn === null ? null : load.block.load({ chain: block.chain, height: block.height }),
+    reorg: ({ chain, orphanedIn }: BlockRecord, _: unknown, { load }: ApiContext) =>
+      orphanedIn === null ? null : load.reorg.load({ chain, batch: orphanedIn }),
     fees: async (block: BlockRecord, _: unknown, context: ApiContext) =>
       (await detailOf(block, context))?.fees ?? null,
     reward: async (block: BlockRecord, _: unknown, context: ApiContext) =>

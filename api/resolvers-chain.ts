@@ -9,6 +9,7 @@ import { formatNodeId } from './node-id.ts'
 import { countAssets, readNewestAssets } from './queries-address.ts'
 import { type ReorgRecord, readReorgs } from './queries-block.ts'
 import { type ChainRecord, countDeadLetters, countReorgs } from './queries-chain.ts'
+import { countDropped, readTransactionsOfReorg } from './queries-transaction.ts'
 import { blockConnection } from './resolvers-block.ts'
 
 const MAX_POINTS = 100
@@ -116,6 +117,17 @@ export const chainResolvers = {
     id: (reorg: ReorgRecord) => formatNodeId('Reorg', reorg.chain, reorg.batch),
     chain: (reorg: ReorgRecord, _: unknown, { load }: ApiContext) => load.chain(reorg.chain),
     orphanedBlocks: (reorg: ReorgRecord, _: unknown, { load }: ApiContext) => load.orphansOf.load(reorg),
+    dropped: ({ chain, batch }: ReorgRecord, _: unknown, { read }: ApiContext) =>
+      countDropped(read, chain, batch),
+    affected: async (reorg: ReorgRecord, args: PageArgs, { read }: ApiContext) => {
+      const page = parsePage(args, ['number', 'number'])
+      return connectionOf(
+        page,
+        page.limit === 0 ? [] : await readTransactionsOfReorg(read, reorg, page),
+        transaction => [transaction.height, transaction.index],
+        () => reorg.transactions,
+      )
+    },
   },
 
   Status: {

@@ -4,6 +4,7 @@ import type {
   QueryAssetArgs,
   QueryBlockArgs,
   QueryBlocksArgs,
+  QueryReorgArgs,
   QueryReorgsArgs,
   QueryTransactionArgs,
   SubscriptionNewBlocksArgs,
@@ -14,7 +15,7 @@ import type { ApiContext } from './context.ts'
 import { BadRequestError } from './errors.ts'
 import { canonicalAsset, readHash } from './names.ts'
 import { parseNodeId } from './node-id.ts'
-import { type BlockRecord, readOrphansByHash, readReorgs } from './queries-block.ts'
+import { type BlockRecord, readOrphansByHash } from './queries-block.ts'
 import type { ChainRecord } from './queries-chain.ts'
 import { readOrphanedTransactions, type TransactionRecord } from './queries-transaction.ts'
 import { findAddress } from './resolvers-address.ts'
@@ -86,13 +87,8 @@ async function findNode(id: string, context: ApiContext): Promise<object | null>
       return findAddress(chain, key, context)
     case 'Asset':
       return findAsset(chain, key, context)
-    case 'Reorg': {
-      const page = { limit: 1, backwards: false, after: null, before: null }
-      const filter = { chain: slug, batch: Number(key) }
-      return Number.isSafeInteger(filter.batch)
-        ? ((await readReorgs(context.read, filter, page))[0] ?? null)
-        : null
-    }
+    case 'Reorg':
+      return /^\d{1,15}$/.test(key) ? context.load.reorg.load({ chain: slug, batch: Number(key) }) : null
   }
 }
 
@@ -142,6 +138,10 @@ export const queryResolvers = {
     reorgs: async (_: unknown, args: QueryReorgsArgs, context: ApiContext) => {
       if (args.chain !== null && args.chain !== undefined) await knownChain(args.chain, context)
       return reorgConnection(args.chain ?? undefined, args, context)
+    },
+    reorg: async (_: unknown, args: QueryReorgArgs, context: ApiContext) => {
+      const chain = await knownChain(args.chain, context)
+      return context.load.reorg.load({ chain: chain.slug, batch: args.batch })
     },
     status: () => ({}),
   },

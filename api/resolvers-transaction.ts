@@ -2,6 +2,7 @@ import { assetOf } from './assets.ts'
 import { connectionOfAll, type PageArgs } from './connection.ts'
 import type { ApiContext } from './context.ts'
 import type { Row } from './lists.ts'
+import { readHash } from './names.ts'
 import { formatNodeId } from './node-id.ts'
 import { readOrphansByHash } from './queries-block.ts'
 import type { Movement, Parties, TransactionRecord } from './queries-transaction.ts'
@@ -110,6 +111,11 @@ export const transactionResolvers = {
       if (transaction.orphanedIn === null) return load.block.load(transaction)
       const found = await readOrphansByHash(read, [transaction.chain], [transaction.blockHash])
       return found[0] ?? null
+    },
+    minedAgain: async ({ chain, hash, orphanedIn }: TransactionRecord, _: unknown, { load }: ApiContext) => {
+      if (orphanedIn === null) return null
+      const { prefix } = readHash((await load.chain(chain)).hashForm, hash) ?? {}
+      return prefix === undefined ? null : load.transaction.load({ chain, hash, prefix })
     },
     status: ({ status }: TransactionRecord) => (status === null ? 'UNKNOWN' : STATUSES[status]),
     error: async (transaction: TransactionRecord, _: unknown, { load }: ApiContext) =>

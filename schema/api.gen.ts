@@ -46,6 +46,8 @@ export type Query = {
   search: SearchResult;
   /** Reorgs that were followed, newest first. */
   reorgs: ReorgConnection;
+  /** One reorg, by its number. */
+  reorg: Maybe<Reorg>;
   /** How the machinery is doing, by chain and node. */
   status: Status;
 };
@@ -142,6 +144,16 @@ export type QueryReorgsArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
   last?: InputMaybe<Scalars['Int']['input']>;
   before?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+/**
+ * What everybody may ask, of every chain in the same words. Lists are relay connections: pages of at most 100 with cursors
+ * that stay valid while the chain grows. Hashes and addresses are text in the chain's own form.
+ */
+export type QueryReorgArgs = {
+  chain: Scalars['String']['input'];
+  batch: Scalars['Height']['input'];
 };
 
 export type Subscription = {
@@ -354,6 +366,8 @@ export type Block = Node & {
   next: Maybe<Block>;
   /** For an orphaned block: the block that is at its height now. */
   replacedBy: Maybe<Block>;
+  /** For an orphaned block: the reorg that took it off the chain. */
+  reorg: Maybe<Reorg>;
   /** Sum of the transactions' fees; null while some are not known. */
   fees: Maybe<Scalars['Amount']['output']>;
   /** New coins that the producer got; null where the chain has none or it is not known. */
@@ -515,6 +529,8 @@ export type Transaction = Node & {
   index: Scalars['Int']['output'];
   block: Block;
   time: Scalars['DateTime']['output'];
+  /** For a transaction of an orphaned block: the same in the chain now; null where it was dropped. */
+  minedAgain: Maybe<Transaction>;
   status: TransactionStatus;
   /** Why it failed, as far as traces tell. */
   error: Maybe<Scalars['String']['output']>;
@@ -1041,9 +1057,23 @@ export type Reorg = Node & {
   oldHash: Scalars['String']['output'];
   newHash: Scalars['String']['output'];
   commonAncestor: Scalars['String']['output'];
+  /** Its number, which no other reorg of the chain has. */
+  batch: Scalars['Height']['output'];
   /** Transactions of the blocks that left. */
   transactions: Scalars['Int']['output'];
+  /** How many of these are in no block of the chain now. */
+  dropped: Scalars['Height']['output'];
   orphanedBlocks: Array<Block>;
+  /** Transactions of the blocks that left, in their order. `minedAgain` tells where they are now. */
+  affected: TransactionConnection;
+};
+
+
+export type ReorgAffectedArgs = {
+  first?: InputMaybe<Scalars['Int']['input']>;
+  after?: InputMaybe<Scalars['String']['input']>;
+  last?: InputMaybe<Scalars['Int']['input']>;
+  before?: InputMaybe<Scalars['String']['input']>;
 };
 
 export type Status = {

@@ -143,12 +143,22 @@ const chains: View = {
     tips.incomplete_transactions > 0,
       concat('the effects of ', toString(tips.incomplete_transactions), ' transactions are not all known'),
     '') AS incomplete_because, chains.partial_effects AS partial_effects, chains.finality_safe AS finality_safe, chains.finality_final AS finality_final,
-  finality.safe AS safe_height, finality.final AS final_height
+  coalesce(finality.safe, if(tips.height + 1 >= chains.finality_safe, tips.height + 1 - chains.finality_safe, NULL)) AS safe_height,
+  coalesce(finality.final, if(tips.height + 1 >= chains.finality_final, tips.height + 1 - chains.finality_final, NULL)) AS final_height
 FROM (SELECT * FROM ${BASE_DATABASE}.chains FINAL) AS chains
 LEFT JOIN ${BASE_DATABASE}.tips AS tips ON chains.chain = tips.chain
 LEFT JOIN (
   SELECT chain, toNullable(safe) AS safe, toNullable(final) AS final FROM ${BASE_DATABASE}.finality FINAL
 ) AS finality ON chains.chain = finality.chain`,
+}
+
+/** How sure each block is to stay: by the nodes' word or by confirmations, as the chain's rule has it. */
+const blockFinality: View = {
+  name: 'block_finality',
+  select: `SELECT blocks.chain AS chain, blocks.height AS height, blocks.time AS time, blocks.hash AS hash,
+  multiIf(blocks.height <= chains.final_height, 'final', blocks.height <= chains.safe_height, 'safe', 'pending') AS finality
+FROM default.blocks AS blocks
+INNER JOIN (SELECT chain, safe_height, final_height FROM default.chains) AS chains ON blocks.chain = chains.chain`,
 }
 
 function passThrough(name: string): View {
@@ -186,6 +196,7 @@ export const views: readonly View[] = [
   tips,
   balances,
   chains,
+  blockFinality,
   checkpoints,
   passThrough('journal'),
   passThrough('dead_letters'),

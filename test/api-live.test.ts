@@ -96,6 +96,36 @@ describe('a reorg', () => {
     expect(node).toEqual({ height: 19 })
   })
 
+  test('tells what became of the transactions, page by page', async () => {
+    const { reorgs } = await ask('{ reorgs(first: 5) { nodes { batch height } } }')
+    const { batch } = reorgs.nodes.find((one: { height: number }) => one.height === 19)
+    const affected = async (args: string) => {
+      const { reorg } = await ask(`{ reorg(chain: "paper", batch: ${batch}) {
+        transactions dropped affected(${args}) { totalCount pageInfo { hasNextPage endCursor }
+          nodes { index block { hash reorg { batch } } minedAgain { index block { height hash } minedAgain { index } } } } } }`)
+      expect(reorg).toMatchObject({ transactions: 10, dropped: 8, affected: { totalCount: 10 } })
+      return reorg.affected
+    }
+    const first = await affected('first: 7')
+    const second = await affected(`first: 7, after: "${first.pageInfo.endCursor}"`)
+    expect([first.pageInfo.hasNextPage, second.pageInfo.hasNextPage]).toEqual([true, false])
+    const nodes = [...first.nodes, ...second.nodes]
+    expect(nodes.map(node => [node.block.hash, node.index])).toEqual(
+      [19, 20].flatMap(height => [0, 1, 2, 3, 4].map(index => [hex(height, 0), index])),
+    )
+    for (const [at, node] of nodes.entries()) {
+      const height = at < 5 ? 19 : 20
+      const again =
+        node.index === 4 ? { index: 4, block: { height, hash: hex(height, 1) }, minedAgain: null } : null
+      expect([node.block.reorg, node.minedAgain]).toEqual([{ batch }, again])
+    }
+    const backwards = await affected('last: 3')
+    expect(backwards.nodes).toEqual(nodes.slice(-3))
+    expect(await ask('{ reorg(chain: "paper", batch: 1) { height } }')).toEqual({ reorg: null })
+    const { block } = await ask(`{ block(chain: "paper", hash: "${hex(22, 1)}") { reorg { batch } } }`)
+    expect(block).toEqual({ reorg: null })
+  })
+
   test('an orphaned block is found by its hash and says what replaced it; so are its transactions', async () => {
     const { block, search } = await ask(`{
       block(chain: "paper", hash: "${hex(20, 0)}") {
