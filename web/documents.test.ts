@@ -30,6 +30,7 @@ describe('documents', () => {
       'extentsDocument',
       'homeDocument',
       'liveDocument',
+      'reorgDocument',
       'reorgsDocument',
       'searchDocument',
       'statusDocument',

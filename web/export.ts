@@ -17,6 +17,7 @@ import {
   type Unit,
 } from './data/graph.ts'
 import { type Connection, PAGE_FIELDS } from './data/lists.ts'
+import { AFFECTED_TRANSACTION, type AffectedTransaction } from './data/reorg.ts'
 import type { Log, Movement, Trace, UtxoInput, UtxoOutput } from './data/transaction.ts'
 import { plainAmount } from './format.ts'
 
@@ -174,6 +175,22 @@ export const listFiles: Readonly<Record<string, Readonly<Record<string, ListFile
         new_hash: row => row.newHash,
         common_ancestor: row => row.commonAncestor,
         transactions: row => row.transactions,
+      },
+    }),
+  },
+  reorg: {
+    affected: file({
+      document: `query ListOfAffected($chain: String!, $batch: Height!, ${VARIABLES}) { reorg(chain: $chain, batch: $batch) { list: affected(${PASS}) { nodes { ...AffectedTransaction } ${PAGE_FIELDS} } } } ${AFFECTED_TRANSACTION}`,
+      page: (data: Found<'reorg', { list: Connection<AffectedTransaction> }>) =>
+        data.reorg === null ? null : { connection: data.reorg.list },
+      columns: {
+        hash: row => row.hash,
+        block_height: row => row.block.height,
+        block_hash: row => row.block.hash,
+        index: row => row.index,
+        mined_again_height: row => row.minedAgain?.block.height ?? null,
+        mined_again_block: row => row.minedAgain?.block.hash ?? null,
+        mined_again_index: row => row.minedAgain?.index ?? null,
       },
     }),
   },

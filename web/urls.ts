@@ -14,6 +14,7 @@ export const urls = {
   block: (slug: string, block: number | string) => `/${segment(slug)}/block/${segment(String(block))}`,
   transaction: (slug: string, hash: string) => `/${segment(slug)}/tx/${segment(hash)}`,
   address: (slug: string, address: string) => `/${segment(slug)}/address/${segment(address)}`,
+  reorg: (slug: string, batch: number) => `/${segment(slug)}/reorg/${batch}`,
   search: (query: string) => `/search?q=${segment(query)}`,
   asset: (file: string) => `/assets/${file}`,
   /** Where a stream of events for a subscription comes from. */

@@ -13,6 +13,7 @@ import { type ExtentsData, extentsDocument } from './data/extents.ts'
 import type { ChainExtent, Finality } from './data/graph.ts'
 import { type HomeData, homeDocument } from './data/home.ts'
 import { pageVariables } from './data/lists.ts'
+import { type ReorgData, reorgDocument } from './data/reorg.ts'
 import { type ReorgsData, reorgsDocument } from './data/reorgs.ts'
 import { type SearchData, searchDocument } from './data/search.ts'
 import { type StatusData, statusDocument } from './data/status.ts'
@@ -25,6 +26,7 @@ import { BlockPage } from './pages/block.tsx'
 import { ChainPage } from './pages/chain.tsx'
 import { HomePage } from './pages/home.tsx'
 import { BadRequestPage, ErrorPage, NotFoundPage, type Sought } from './pages/message.tsx'
+import { ReorgPage } from './pages/reorg.tsx'
 import { ReorgsPage } from './pages/reorgs.tsx'
 import { hitUrl, SearchPage } from './pages/search.tsx'
 import { StatusPage } from './pages/status.tsx'
@@ -48,6 +50,9 @@ const READER_CODES = new Set(['BAD_REQUEST', 'TOO_LARGE', 'GRAPHQL_VALIDATION_FA
 const LIST_SIZES = { short: 10, home: 15, page: 25, transactions: 50, file: 100 } as const
 const DIRECTIONS: Readonly<Record<string, string>> = { in: 'IN', out: 'OUT' }
 const YEAR = 31_536_000
+/** No chain has so many batches that their number would be longer. */
+const batchNumber = (digits: string) => Number(digits.slice(0, 15))
+
 const LONGEST_QUERY = 200
 const HEIGHT = /^[0-9]{1,15}$/
 
@@ -197,6 +202,22 @@ export function createWeb(deps: WebDeps): Hono {
   })
   app.get('/:chain/tx/:hash/:list{[a-z]+\\.(?:csv|json)}', c =>
     exportList(c, 'transaction', { chain: c.req.param('chain'), hash: c.req.param('hash') }),
+  )
+
+  app.get('/:chain/reorg/:batch{[0-9]+}', async c => {
+    const view = viewOf(c)
+    const { chain: slug, batch } = c.req.param()
+    const { chain, reorg } = await ask<ReorgData>(reorgDocument, {
+      chain: slug,
+      batch: batchNumber(batch),
+      ...pageVariables(view.query, 'affected', LIST_SIZES.page),
+    })
+    if (chain === null) return notFound(c, 'chain', slug, null)
+    if (reorg === null) return notFound(c, 'page', `${slug}/reorg/${batch}`, chain)
+    return respond(c, <ReorgPage view={view} chain={chain} reorg={reorg} />)
+  })
+  app.get('/:chain/reorg/:batch{[0-9]+}/:list{[a-z]+\\.(?:csv|json)}', c =>
+    exportList(c, 'reorg', { chain: c.req.param('chain'), batch: batchNumber(c.req.param('batch')) }),
   )
 
   app.get('/:chain/address/:address', async c => {

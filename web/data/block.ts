@@ -85,6 +85,7 @@ export interface BlockPage {
   previous: { height: number } | null
   next: { height: number } | null
   replacedBy: { height: number; hash: string } | null
+  reorg: { batch: number } | null
   fees: string | null
   reward: string | null
   producer: string | null
@@ -102,7 +103,7 @@ export const blockDocument = /* GraphQL */ `
     chain(slug: $chain) { ...ChainExtent }
     block(chain: $chain, height: $height, hash: $hash) {
       height hash parentHash time transactionCount size finality confirmations proofs
-      unproven { proof reason } previous { height } next { height } replacedBy { height hash }
+      unproven { proof reason } previous { height } next { height } replacedBy { height hash } reorg { batch }
       fees reward producer
       details {
         kind: __typename

@@ -169,10 +169,11 @@ export interface ReorgRow {
   newHash: string
   commonAncestor: string
   transactions: number
+  batch: number
 }
 export const REORG_ROW = /* GraphQL */ `
   fragment ReorgRow on Reorg {
-    chain { ...ChainName } time height depth oldHash newHash commonAncestor transactions
+    chain { ...ChainName } time height depth oldHash newHash commonAncestor transactions batch
   }
 `
 

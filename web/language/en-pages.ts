@@ -65,6 +65,7 @@ export const enPages = {
     neighbours: 'Neighbouring blocks',
     orphaned: 'This block left the chain. What it held may be in other blocks.',
     replaced: <N>(by: N): (N | string)[] => ['This block left the chain: it was replaced by ', by, '.'],
+    reorg: 'What happened to its transactions',
     transactions: 'Transactions',
     noTransactions: 'This block holds no transaction.',
     noOrphaned: 'No transaction of this block is kept.',
@@ -322,6 +323,34 @@ export const enPages = {
       'Replaced blocks stay readable under their hash. Sums and balances were corrected with each reorg.',
     empty: 'No stored block was ever replaced.',
     allChains: 'All chains',
+  },
+  reorg: {
+    title: (chain: string, height: string) => `Reorg of ${chain} at block ${height}`,
+    description: (chain: string, height: string) =>
+      `Blocks of ${chain} from ${height} on that were replaced, and what became of their transactions.`,
+    heading: (height: string) => `Reorg at block ${height}`,
+    sentence: <N>(p: {
+      chain: string
+      depth: string
+      age: N
+      transactions: string
+      single: boolean
+      again: string
+      dropped: string
+    }): (N | string)[] => [
+      `${p.chain} replaced ${p.depth} `,
+      p.age,
+      `. Of ${p.transactions} ${p.single ? 'transaction' : 'transactions'} in them, ${p.again} ${p.again === '1' ? 'is' : 'are'} in the chain again and ${p.dropped} ${p.dropped === '1' ? 'was' : 'were'} dropped.`,
+    ],
+    ancestor: 'Common ancestor',
+    blocks: 'Blocks that left',
+    left: 'Left the chain',
+    instead: 'There now',
+    affected: 'Affected transactions',
+    noneAffected: 'The blocks that left held no transaction.',
+    was: 'Was in block',
+    is: 'Is in block',
+    droppedWord: 'dropped',
   },
   missing: {
     title: 'Not found',

@@ -259,6 +259,11 @@ export const en = {
         meaning:
           'The root in the header was computed again from all transactions: none is missing, added or changed.',
       },
+      stateRoot: {
+        name: 'state',
+        meaning:
+          'The root in the header was computed again from what every account had in block 0: the first coins are what the chain began with.',
+      },
       receiptsRoot: {
         name: 'receipts',
         meaning:

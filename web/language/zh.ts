@@ -245,6 +245,10 @@ export const zh: Texts = {
       hash: { name: '哈希', meaning: '由区块头重新计算出该哈希。' },
       parent: { name: '父区块', meaning: '区块所指的父区块正是存于其下的那一个。' },
       txRoot: { name: '交易', meaning: '由全部交易重新计算出区块头中的根：无缺失、无添加、无改动。' },
+      stateRoot: {
+        name: '状态',
+        meaning: '由区块 0 中每个账户所有重新计算出区块头中的根：最初的币正是该链起始时所有。',
+      },
       receiptsRoot: {
         name: '收据',
         meaning: '由全部收据重新计算出区块头中的根：结果、gas 与事件均与链上记录一致。',

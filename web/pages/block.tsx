@@ -71,7 +71,10 @@ export function BlockPage({ view, chain, block }: Props) {
             ? text.block.orphaned
             : text.block.replaced(
                 <Hash hash={block.replacedBy.hash} href={urls.block(chain.slug, block.replacedBy.height)} />,
-              )}
+              )}{' '}
+          {block.reorg === null ? null : (
+            <a href={urls.reorg(chain.slug, block.reorg.batch)}>{text.block.reorg}</a>
+          )}
         </Notice>
       ) : null}
       <Proofs view={view} proofs={block.proofs} unproven={block.unproven} />

@@ -18,7 +18,15 @@ export function ReorgTable(props: { view: View; reorgs: readonly ReorgRow[]; cap
       rows={props.reorgs}
       columns={[
         { head: columns.chain, cell: (reorg: ReorgRow) => <ChainLink chain={reorg.chain} /> },
-        { head: columns.age, cell: reorg => <Age view={view} at={reorg.time} />, place: 'end' },
+        {
+          head: columns.age,
+          cell: reorg => (
+            <a href={urls.reorg(reorg.chain.slug, reorg.batch)}>
+              <Age view={view} at={reorg.time} />
+            </a>
+          ),
+          place: 'end',
+        },
         {
           head: columns.fromHeight,
           cell: reorg => <a href={urls.block(reorg.chain.slug, reorg.height)}>{count(reorg.height)}</a>,

@@ -1,0 +1,83 @@
+import { Hono } from 'hono'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { registerChain } from '../splitter/chain-row.ts'
+import { prepareBlock } from '../splitter/prepare.ts'
+import { openWriter } from '../splitter/writer.ts'
+import { createWeb } from '../web/web.tsx'
+import { type ApiWorld, openApiWorld } from './api-world.ts'
+import { type PaperBlock, paperBlocks, paperChain, paperHash } from './paper-chain.ts'
+
+/** What people see of blocks that left a chain. Of five transactions of a paper block, four differ between branches. */
+let world: ApiWorld
+let site: Hono
+const paper = paperChain()
+const hex = (height: number, fork: number) => paperHash(height, fork).toString('hex')
+
+function prepared(blocks: readonly PaperBlock[]) {
+  return blocks.map((raw, at) => {
+    const parent = raw.height === 0 ? null : paperHash(raw.height - 1, at === 0 ? raw.parentFork : raw.fork)
+    return prepareBlock(paper, raw, parent)
+  })
+}
+
+beforeAll(async () => {
+  world = await openApiWorld({})
+  await registerChain(world.sql, paper.definition)
+  const writer = await openWriter({ sql: world.sql, chain: paper, owner: 'paper' })
+  await writer.write({ add: prepared(paperBlocks(0, 20)) })
+  await writer.write({ add: prepared(paperBlocks(19, 22, 1, 0)), cancel: [19, 20], reorg: true })
+  site = new Hono()
+  site.route('/', world.api.app)
+  site.route('/', createWeb({ gql: world.api.gql, logger: { error: facts => world.logged.push(facts) } }))
+})
+afterAll(() => world?.close())
+
+async function get(path: string, language = 'en') {
+  const answer = await site.request(path, { headers: { 'accept-language': language } })
+  const html = await answer.text()
+  return { status: answer.status, html, text: html.replace(/<[^>]*>/g, '').replace(/\s+/g, ' ') }
+}
+
+/** Where the page of the only reorg is, as the list of reorgs links to it. */
+async function reorgUrl(): Promise<string> {
+  return /href="(\/paper\/reorg\/\d+)"/.exec((await get('/reorgs')).html)![1]!
+}
+
+describe('a reorg', () => {
+  test('has a page: what left, what is there now, what became of the transactions', async () => {
+    const url = await reorgUrl()
+    const page = await get(url)
+    expect(page.status).toBe(200)
+    expect(page.text).toContain('Of 10 transactions in them, 2 are in the chain again and 8 were dropped.')
+    for (const hash of [hex(18, 0), hex(19, 0), hex(20, 0), hex(22, 1)]) {
+      expect(page.html).toContain(`href="/paper/block/${hash}"`)
+    }
+    expect(page.html.match(/>dropped</g)).toHaveLength(8)
+    expect(page.html).toContain('href="/paper/block/19"')
+    const zh = await get(url, 'zh')
+    expect([zh.status, zh.text.includes('8 笔被丢弃')]).toEqual([200, true])
+    const rows = JSON.parse((await get(`${url}/affected.json`)).html) as {
+      mined_again_height: number | null
+    }[]
+    expect(rows.map(row => row.mined_again_height)).toEqual([
+      ...[null, null, null, null, 19],
+      ...[null, null, null, null, 20],
+    ])
+  })
+
+  test('is named on the page of each block that left, with what replaced it', async () => {
+    const page = await get(`/paper/block/${hex(20, 0)}`)
+    expect(page.status).toBe(200)
+    expect(page.text).toContain('This block left the chain: it was replaced by')
+    expect(page.html).toContain('href="/paper/block/20"')
+    expect(page.html).toContain(`href="${await reorgUrl()}"`)
+    expect(page.html.match(/href="\/paper\/tx\//g)!.length).toBe(5)
+  })
+
+  test('that there is not is not found', async () => {
+    for (const path of ['/paper/reorg/1', '/paper/reorg/99999999999999999999', '/paper/reorg/x']) {
+      expect([path, (await get(path)).status]).toEqual([path, 404])
+    }
+    expect(world.logged).toEqual([])
+  })
+})
