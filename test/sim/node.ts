@@ -8,8 +8,8 @@ import type { NodeFaults, View } from './script.ts'
 /** Endpoints of one chain that answer as its script says. */
 export interface SimNode {
   urls: string[]
-  /** The chain is another one from now on. */
-  show(view: View): void
+  /** The chain is another one from now on; for the second endpoint `other`, where that is given. */
+  show(view: View, other?: View): void
   /** From now on every answer is right. */
   settle(): void
   close(): Promise<void>
@@ -51,7 +51,7 @@ export function asNodeView(view: View, blocks: Blocks): RegtestView {
 
 /** Serves the views of a script over HTTP, with faults. */
 export async function startSimNode(seed: number, faults: NodeFaults, blocks: Blocks): Promise<SimNode> {
-  const views: View[] = []
+  const shown: View[][] = faults.lags.map(() => [])
   let settled = false
   const nth = new Map<string, number>()
   const calls = faults.lags.map(() => 0)
@@ -69,6 +69,7 @@ export async function startSimNode(seed: number, faults: NodeFaults, blocks: Blo
     const body = Buffer.concat(parts).toString()
     const { method, params } = JSON.parse(body) as { method: string; params: unknown[] }
     const call = calls[at]!++
+    const views = shown[at]!
     const now = views.at(-1)!
     if (settled) return send(response, answerFrom(now, body))
     if (faults.storms.some(([from, to]) => call >= from && call < to)) {
@@ -127,7 +128,9 @@ export async function startSimNode(seed: number, faults: NodeFaults, blocks: Blo
   const { port } = server.address() as AddressInfo
   return {
     urls: faults.lags.map((_, at) => `http://127.0.0.1:${port}/${at}`),
-    show: view => void views.push(view),
+    show(view, other = view) {
+      for (const [at, views] of shown.entries()) views.push(at === 1 ? other : view)
+    },
     settle() {
       settled = true
     },

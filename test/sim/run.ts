@@ -24,20 +24,20 @@ export interface SeedOutcome {
 
 export interface SimDeps {
   sql: SqlClient
-  /** As `mineBase` made it. */
-  base: readonly Uint8Array[]
   logger: Logger
 }
 
-/** The world goes on although a step was not taken up in this time: that is a case too. */
-const STEP_PATIENCE_MS = 4_000
 /** After the last fault. */
 const END_PATIENCE_MS = 240_000
 
 /** Runs one seed and judges what it left. */
-export async function runSeed(seed: number, deps: SimDeps): Promise<SeedOutcome> {
+export function runSeed(seed: number, deps: SimDeps & { base: readonly Uint8Array[] }): Promise<SeedOutcome> {
+  return runScript(writeScript(seed, deps.base), deps)
+}
+
+export async function runScript(script: Script, deps: SimDeps): Promise<SeedOutcome> {
   const startedAt = Date.now()
-  const script = writeScript(seed, deps.base)
+  const { seed } = script
   const directory = await mkdtemp(join(tmpdir(), 'wanlian-sim-'))
   try {
     const { problems, reorgs, deaths } = await live(script, directory, deps)
@@ -54,7 +54,7 @@ async function live(
   { sql, logger }: SimDeps,
 ): Promise<{ problems: Problems; reorgs: number; deaths: number }> {
   const { seed, chain } = script
-  const blocks = indexBlocks(script.steps.map(step => step.view))
+  const blocks = indexBlocks(script.steps.flatMap(({ view, other }) => [view, other ?? []]))
   const node = await startSimNode(seed, script.node, blocks)
   const log = await openEmbeddedLog({ directory })
   const record: Record = { events: [], announcements: [] }
@@ -100,16 +100,16 @@ async function live(
     program = await startProgram()
   }
   try {
-    for (const { view, fate, wait } of script.steps) {
+    for (const { view, other, fate, wait } of script.steps) {
       if (fate.kind === 'dies') program.life.dieAfter(fate.afterCalls, fate.effect)
       if (fate.kind === 'stops') {
         await program.stop()
-        node.show(view)
+        node.show(view, other)
         program = await startProgram()
       } else {
-        node.show(view)
+        node.show(view, other)
       }
-      await waitAfter(wait, view, record, revive)
+      await waitAfter(wait, script.stepPatienceMs, view, record, revive)
     }
     isSettled = true
     node.settle()
@@ -128,7 +128,13 @@ async function live(
   }
 }
 
-async function waitAfter(wait: Wait, view: View, record: Record, revive: () => Promise<void>): Promise<void> {
+async function waitAfter(
+  wait: Wait,
+  patienceMs: number,
+  view: View,
+  record: Record,
+  revive: () => Promise<void>,
+): Promise<void> {
   if ('ms' in wait) {
     await new Promise(resolve => setTimeout(resolve, wait.ms))
     return revive()
@@ -140,7 +146,7 @@ async function waitAfter(wait: Wait, view: View, record: Record, revive: () => P
       : record.events.some(
           ({ event }) => event.kind === 'block' && Buffer.from(event.hash).toString('hex') === hash,
         )
-  const deadline = Date.now() + STEP_PATIENCE_MS
+  const deadline = Date.now() + patienceMs
   while (!isDone() && Date.now() < deadline) {
     await revive()
     await new Promise(resolve => setTimeout(resolve, 10))

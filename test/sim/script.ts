@@ -19,6 +19,8 @@ export type Fate =
 
 export interface Step {
   view: View
+  /** What the second endpoint shows, where that is another branch. */
+  other?: View
   fate: Fate
   wait: Wait
 }
@@ -49,6 +51,8 @@ export interface StoreFaults {
 /** Everything that a seed decides. */
 export interface Script {
   seed: number
+  /** How long a step waits for what it waits for; then the world goes on, and that is a case too. */
+  stepPatienceMs: number
   chain: Chain
   historyFrom: number
   maxUnreadBytes: number
@@ -64,7 +68,7 @@ export interface Script {
 
 /** Blocks that all scripts share: enough that coins are ripe. */
 const BASE_BLOCKS = 101
-const WALLET = 'simulation'
+export const WALLET = 'simulation'
 /** Branches of one seed never meet those of another. */
 const BRANCHES = 1_000
 
@@ -88,6 +92,7 @@ export function writeScript(seed: number, base: readonly Uint8Array[]): Script {
   const { definition } = bitcoinRegtest
   return {
     seed,
+    stepPatienceMs: 4_000,
     chain: {
       ...bitcoinRegtest,
       definition: { ...definition, slug: `sim-${seed}`, finality, maxReorgDepth },
@@ -174,7 +179,7 @@ function payments(chain: RegtestChain, random: Randomness): Transaction[] {
 }
 
 /** The most blocks that anybody who follows one view has to give up for another. */
-function deepest(views: readonly View[]): number {
+export function deepest(views: readonly View[]): number {
   let most = 1
   for (const one of views) {
     for (const other of views) {
