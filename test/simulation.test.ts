@@ -3,7 +3,7 @@ import { openTestStore, silent, type TestStore } from './harness.ts'
 import { runSeed, type SeedOutcome } from './sim/run.ts'
 import { mineBase } from './sim/script.ts'
 
-const SEEDS = 200
+const SEEDS = Number(process.env.WANLIAN_SEEDS ?? 24)
 /** Seeds under way at a time: what one waits for, others can use. */
 const LANES = 8
 
