@@ -188,10 +188,11 @@ export async function readProofCounts(
   return byChain
 }
 
-/** Events that could not be stored. */
+/** Events that could not be stored and wait. */
 export async function countDeadLetters(read: Reader): Promise<Map<string, number>> {
   const rows = await read.rows<{ slug: string; letters: string }>(
-    `SELECT toString(chain) AS slug, count() AS letters FROM ${BASE_DATABASE}.dead_letters GROUP BY chain`,
+    `SELECT toString(chain) AS slug, count() AS letters FROM ${from('dead_letters')}
+    WHERE resolved_at IS NULL GROUP BY chain`,
   )
   return new Map(rows.map(row => [row.slug, Number(row.letters)]))
 }

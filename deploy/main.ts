@@ -15,6 +15,7 @@ const commands = {
   migrate: async () => (await import('./commands/migrate.ts')).runMigrate,
   repair: async () => (await import('./commands/repair.ts')).runRepair,
   record: async () => (await import('./commands/record.ts')).runRecord,
+  replay: async () => (await import('./commands/replay.ts')).runReplay,
   sql: async () => (await import('./commands/sql.ts')).runSql,
   up: async () => (await import('./commands/up.ts')).runUp,
 }
@@ -160,6 +161,11 @@ function buildProgram(run: Run): Command {
     .addOption(height('to', 'last height'))
     .option('--senders', 'prove EVM senders by signature recovery')
     .action((chain: string, options) => run(commands.repair)(options, chain, options))
+
+  command(
+    'replay <chain>',
+    'try events again that were set aside as dead letters, while up is stopped',
+  ).action((chain: string, options) => run(commands.replay)(options, chain))
 
   command('record <chain>', "write a node's answers as a recording")
     .addOption(node())

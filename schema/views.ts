@@ -177,6 +177,12 @@ const orphanedTransactions: View = {
   status, fee, effects_complete, orphaned_at, batch FROM ${BASE_DATABASE}.orphaned_transactions`,
 }
 
+const deadLetters: View = {
+  name: 'dead_letters',
+  select: `SELECT chain, height, time, partition, offset, hash, code, reason, length(payload) AS size, attempts,
+  resolved_at, resolution FROM ${BASE_DATABASE}.dead_letters FINAL`,
+}
+
 const reorgs: View = {
   name: 'reorgs',
   select: `SELECT chain, height, time, depth, ${showInForm('old_hash')} AS old_hash, ${showInForm('new_hash')} AS new_hash,
@@ -199,7 +205,7 @@ export const views: readonly View[] = [
   blockFinality,
   checkpoints,
   passThrough('journal'),
-  passThrough('dead_letters'),
+  deadLetters,
   reorgs,
   orphanedBlocks,
   orphanedTransactions,

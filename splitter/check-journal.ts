@@ -100,17 +100,23 @@ export async function checkJournal(sql: Sql, chain: string): Promise<Difference[
     `SELECT partition, batch, low, height, multiIf(
         batch != number, concat('expected batch ', toString(number)),
         height != low, concat('expected the height ', toString(low), ', got ', toString(height)),
-        split_version = 0 OR split_version > {split:UInt32}, concat('unknown split version ', toString(split_version)),
+        NOT taken_back AND (split_version = 0 OR split_version > {split:UInt32}), concat('unknown split version ', toString(split_version)),
         reorg > 1 OR (reorg = 1 AND empty(cancels.height)), 'a reorg that takes no blocks away',
         offset_from > offset_to, 'begins in the log behind its end',
-        offset_to > 0 AND offset_from < seen, 'begins in the log before the batch below it',
+        NOT taken_back AND offset_to > 0 AND offset_from < seen, 'begins in the log before the batch below it',
         '') AS wrong
     FROM (
       SELECT *, arrayMin(arrayConcat(blocks.height, cancels.height)) AS low,
         row_number() OVER (PARTITION BY partition ORDER BY batch) AS number,
-        max(if(offset_to < 9223372036854775808, offset_to, 0)) OVER (
+        max(if(taken_back, 0, offset_to)) OVER (
           PARTITION BY partition ORDER BY batch ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS seen
-      FROM ${BASE_DATABASE}.journal WHERE chain = {chain:String}
+      FROM (
+        -- What a batch that was taken back stood for is read from the log again.
+        SELECT *, (partition, batch) IN (
+          SELECT partition, batch FROM ${BASE_DATABASE}.journal WHERE chain = {chain:String} AND undone = 1) AS taken_back
+        FROM ${BASE_DATABASE}.journal WHERE chain = {chain:String} AND undone = 0
+        ORDER BY time, owner LIMIT 1 BY partition, batch
+      )
     )
     WHERE wrong != '' ORDER BY partition, batch LIMIT ${LIMIT}`,
     { chain, split: SPLIT_VERSION },

@@ -39,7 +39,8 @@ export async function reorgBatches(sql: Sql, chain: string): Promise<{ partition
   const checkpoints = await readCheckpoints(sql, chain)
   const rows = await sql.rows<{ partition: number; batch: string }>(
     `SELECT partition, batch FROM ${BASE_DATABASE}.journal
-    WHERE chain = {chain:String} AND reorg = 1 AND notEmpty(cancels.height) ORDER BY partition, batch`,
+    WHERE chain = {chain:String} AND reorg = 1 AND notEmpty(cancels.height)
+    GROUP BY partition, batch HAVING max(undone) = 0 ORDER BY partition, batch`,
     { chain },
   )
   return rows

@@ -69,18 +69,19 @@ async function balances(sql: Sql, params: SqlParams): Promise<Difference[]> {
 
 /** Rows by `FINAL`, by the sum of their signs, and by the totals that views keep must be the same. */
 async function counts(sql: Sql, params: SqlParams): Promise<Difference[]> {
-  const differences: Difference[] = []
-  for (const table of [...blockTableNames, 'effects_by_address']) {
-    const [row] = await sql.rows<{ final: string; signed: string }>(
-      `SELECT (SELECT sum(toInt64(row_sign)) FROM ${BASE_DATABASE}.${table} FINAL WHERE chain = {chain:String}) AS final,
-        (SELECT sum(toInt64(row_sign)) FROM ${BASE_DATABASE}.${table} WHERE chain = {chain:String}) AS signed`,
-      params,
-    )
-    if (row && row.final !== row.signed) {
-      const difference = `expected the signs to add up to ${row.final} rows, got ${row.signed}`
-      differences.push({ height: null, table, difference })
-    }
-  }
+  const ofTables = [...blockTableNames, 'effects_by_address'].map(
+    table => `SELECT '${table}' AS table,
+      (SELECT sum(toInt64(row_sign)) FROM ${BASE_DATABASE}.${table} FINAL WHERE chain = {chain:String}) AS final,
+      (SELECT sum(toInt64(row_sign)) FROM ${BASE_DATABASE}.${table} WHERE chain = {chain:String}) AS signed`,
+  )
+  const rows = await sql.rows<{ table: string; final: string; signed: string }>(
+    `SELECT * FROM (${ofTables.join(' UNION ALL ')}) WHERE final != signed`,
+    params,
+  )
+  const differences = rows.map(({ table, final, signed }): Difference => {
+    const difference = `expected the signs to add up to ${final} rows, got ${signed}`
+    return { height: null, table, difference }
+  })
   const [sums] = await sql.rows<{ expected: string; got: string; open: string; counted: string }>(
     `SELECT sum(toInt64(row_sign)) AS expected, sum(if(effects_complete = 0, toInt64(row_sign), 0)) AS open,
       (SELECT sum(transactions) FROM ${BASE_DATABASE}.chain_sums WHERE chain = {chain:String}) AS got,
@@ -133,17 +134,18 @@ async function strayRows(sql: Sql, params: SqlParams): Promise<Difference[]> {
       difference: 'the block stands and nothing took it away, expected its height to be published',
     }),
   )
-  for (const table of [...blockTableNames, 'effects_by_address']) {
-    const rows = await sql.rows<{ height: string; rows: string }>(
-      `SELECT height, sum(toInt64(row_sign)) AS rows FROM ${BASE_DATABASE}.${table} FINAL
+  const ofTables = [...blockTableNames, 'effects_by_address'].map(
+    table => `SELECT '${table}' AS table, height, sum(toInt64(row_sign)) AS rows FROM ${BASE_DATABASE}.${table} FINAL
       WHERE ${unpublished} AND height NOT IN {hidden:Array(UInt64)}
       GROUP BY height ORDER BY height LIMIT ${LIMIT}`,
-      { ...params, hidden: hidden.map(({ height }) => height) },
-    )
-    for (const row of rows) {
-      const difference = `expected no rows where no block is published, got ${row.rows}`
-      differences.push({ height: Number(row.height), table, difference })
-    }
+  )
+  const strays = await sql.rows<{ table: string; height: string; rows: string }>(
+    `SELECT * FROM (${ofTables.join(' UNION ALL ')}) ORDER BY height`,
+    { ...params, hidden: hidden.map(({ height }) => height) },
+  )
+  for (const { table, height, rows } of strays) {
+    const difference = `expected no rows where no block is published, got ${rows}`
+    differences.push({ height: Number(height), table, difference })
   }
   return differences
 }

@@ -41,6 +41,7 @@ export interface Ingest<Raw> {
   /**
    * Stored blocks above the common ancestor have left the chain: they are cancelled in the same batch that adds the
    * blocks that come next, so that no reader sees the chain without either.
+   * @throws ProofError unless the ancestor is the block that is stored at its height, or nothing is.
    */
   revert(to: BlockRef, offset: bigint): Promise<FailedBlock[]>
   /** Writes what is left; everything that was added and not refused is stored then. */
@@ -87,6 +88,8 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
 
   async function revert(to: BlockRef, offset: bigint): Promise<FailedBlock[]> {
     const failed = await flush()
+    // Refused here it is the event that is at fault, and not the batch that would carry it out.
+    await leavingAbove(to)
     reverted = { to, offset }
     return failed
   }

@@ -12,6 +12,8 @@ export interface FailedBlock {
   height: number
   reason: string
   code: string
+  /** It says of the chain something else than what is stored: what follows on it does not belong there either. */
+  contradicts?: boolean
 }
 
 /** A fetched block that waits to be written. */
@@ -72,12 +74,14 @@ export function createPreparer<Raw>(deps: {
     const created = new Map<string, KnownOutput>()
     const ready: EncodedPreparedBlock[] = []
     const own = new Map<number, StoredLink>()
+    const beside = new Set(blocks.filter(isRefused(failed)).map(({ logged }) => formatHex(logged!.hash)))
     for (const { height, raw } of attached) {
       // A batch may be on its way to the store meanwhile: its bytes need a turn now and then.
       await new Promise(setImmediate)
       try {
         const whole = await attachRecent(raw, key => created.get(key) ?? before?.created.get(key))
         const prepared = prepareBlock(chain, whole, links.get(height - 1)?.hash ?? null)
+        checkParent(prepared, beside)
         checkChild(prepared, links.get(height + 1)?.parentHash)
         const { hash, parentHash } = prepared.verified
         const link = { hash, parentHash, linked: prepared.linked }
@@ -89,7 +93,15 @@ export function createPreparer<Raw>(deps: {
         ready.push(encodePrepared(prepared, out))
       } catch (error) {
         if (!(error instanceof AppError)) throw error
-        failed.push({ height, reason: describeError(error), code: error.code })
+        const contradicts = error instanceof ProofError && error.proof === 'parent'
+        const hash = blocks.find(block => block.height === height)?.logged?.hash
+        if (contradicts && hash) beside.add(formatHex(hash))
+        failed.push({
+          height,
+          reason: describeError(error),
+          code: error.code,
+          ...(contradicts && { contradicts }),
+        })
       }
     }
     return { ready, failed, stored: there, links: own, created }
@@ -108,13 +120,22 @@ export function createPreparer<Raw>(deps: {
       if (!equalBytes(stored.hash, logged.hash)) {
         const [got, expected] = [logged.hash, stored.hash].map(chain.formatHash)
         const reason = `block ${height} ${got}: stored at this height is ${expected}, and nothing said that it left the chain`
-        failed.push({ height, reason, code: 'PROOF' })
+        failed.push({ height, reason, code: 'PROOF', contradicts: true })
       } else {
         there.push(height)
       }
       return false
     })
     return { fresh, failed, there }
+  }
+
+  function checkParent({ verified }: PreparedBlock, beside: ReadonlySet<string>): void {
+    const parent = chain.formatHash(verified.parentHash)
+    if (!beside.has(formatHex(verified.parentHash))) return
+    throw new ProofError(
+      'parent',
+      `block ${verified.height} follows on ${parent}, which is not of the stored chain`,
+    )
   }
 
   function checkChild(prepared: PreparedBlock, childsParent: Uint8Array | undefined): void {
@@ -162,6 +183,11 @@ export function createPreparer<Raw>(deps: {
       return changed.map(({ block }) => block).sort((a, b) => a.height - b.height)
     },
   }
+}
+
+function isRefused(failed: readonly FailedBlock[]): (block: PendingBlock<unknown>) => boolean {
+  const heights = new Set(failed.map(({ height }) => height))
+  return ({ height, logged }) => logged !== undefined && heights.has(height)
 }
 
 function outpointKey({ hash, index }: Outpoint): string {

@@ -15,6 +15,8 @@ interface Place {
   height: string
   from: string
   to: string
+  /** Taken back: what it stood for is read from the log again. */
+  taken_back: number
 }
 
 /**
@@ -33,8 +35,9 @@ export async function mendJournal(sql: Sql, chain: string): Promise<boolean> {
       { ...params, last: version / 2n + 1n },
     )
     const rows = await sql.rows<Place>(
-      `SELECT batch, arrayMin(arrayConcat(blocks.height, cancels.height)) AS low, height, offset_from AS from, offset_to AS to
-      FROM ${BASE_DATABASE}.journal WHERE ${where} ORDER BY batch DESC`,
+      `SELECT batch, arrayMin(arrayConcat(blocks.height, cancels.height)) AS low, height, offset_from AS from, offset_to AS to,
+        batch IN (SELECT batch FROM ${BASE_DATABASE}.journal WHERE ${where} AND undone = 1) AS taken_back
+      FROM ${BASE_DATABASE}.journal WHERE ${where} AND undone = 0 ORDER BY batch DESC`,
       params,
     )
     const update = (batch: string, what: string, values: Record<string, unknown>) =>
@@ -43,10 +46,10 @@ export async function mendJournal(sql: Sql, chain: string): Promise<boolean> {
         { ...params, batch, ...values },
       )
     let next: bigint | null = null
-    for (const { batch, low, height, ...place } of rows) {
+    for (const { batch, low, height, taken_back, ...place } of rows) {
       if (low !== height) await update(batch, 'height = {low:UInt64}', { low })
       const [from, to] = [BigInt(place.from), BigInt(place.to)]
-      if (to === 0n) continue
+      if (to === 0n || taken_back === 1) continue
       // Going on too early in the log is harmless, too late is not.
       const end: bigint = next !== null && next < to ? next : to
       const begin = from < end ? from : end

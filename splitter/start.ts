@@ -1,3 +1,4 @@
+import { equalBytes } from '../schema/bytes.ts'
 import type { ChainModule } from '../schema/chain.ts'
 import { type Columns, count, name, uint64 } from '../schema/columns.ts'
 import {
@@ -10,14 +11,15 @@ import {
   MalformedAnswerError,
   ProofError,
 } from '../schema/errors.ts'
-import { type BlockEvent, blockEvents, decodeEvent, SPLITTER_GROUP } from '../schema/events.ts'
+import { type BlockEvent, blockEvents, decodeEvent, SPLITTER_GROUP, TIP_PARTITION } from '../schema/events.ts'
 import { pausable, pause } from '../schema/pause.ts'
 import type { BlockLog, Logger, LogMessage, Sql } from '../schema/ports.ts'
 import { openAnnouncer, readLogPlace } from './announce.ts'
-import { setAside } from './dead-letters.ts'
+import { resolveStored, setAside } from './dead-letters.ts'
 import { createIngest, type Ingest } from './ingest.ts'
 import { insertRows } from './insert.ts'
 import type { FailedBlock } from './prepare-batch.ts'
+import { readLinks } from './stored.ts'
 import { openWriter, type WriterOptions } from './writer.ts'
 
 export interface SplitterDeps extends Pick<WriterOptions, 'owner' | 'isGone' | 'takeOverMs'> {
@@ -53,6 +55,8 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
   const slug = chain.definition.slug
   const place = blockEvents(slug, partition)
   let problem: string | null = null
+  /** An event said something of the chain that is not so in the tables: only what follows on them is taken up then. */
+  let astray: { reason: string; passedOver: number } | null = null
 
   async function run(): Promise<void> {
     let wait = 250
@@ -135,6 +139,8 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
   async function settle(ingest: Ingest<unknown>): Promise<void> {
     const resolved = await ingest.resolveInputs()
     const linked = await ingest.linkParents()
+    const letters = await resolveStored(sql, chain)
+    if (letters > 0) logger.info({ chain: slug, letters }, 'dead letters whose blocks are stored now')
     if (resolved.length + linked.length === 0) return
     logger.info({ chain: slug, resolved: resolved.length, linked: linked.length }, 'blocks written anew')
   }
@@ -143,7 +149,16 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
     const failed: FailedBlock[] = []
     for (const message of messages) {
       try {
-        failed.push(...(await apply(ingest, decodeEvent(message.value), message.offset)))
+        const event = decodeEvent(message.value)
+        if (astray && event.kind === 'block') {
+          failed.push(...(await ingest.flush()))
+          if (!(await follows(event))) {
+            astray.passedOver++
+            continue
+          }
+        }
+        failed.push(...(await apply(ingest, event, message.offset)))
+        if (event.kind === 'revert') astray = null
       } catch (error) {
         if (!isAboutContent(error)) throw error
         await refuse(message, error)
@@ -151,6 +166,19 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
     }
     failed.push(...(await ingest.flush()))
     for (const block of failed) await refuse(findBlock(messages, block.height), block)
+  }
+
+  /** Whether the block stands in a place of its own, right above a stored one or right below. */
+  async function follows({
+    height,
+    hash,
+    parentHash,
+  }: Extract<BlockEvent, { kind: 'block' }>): Promise<boolean> {
+    const links = await readLinks(sql, slug, [height - 1, height, height + 1])
+    if (links.has(height)) return false
+    const [parent, named] = [links.get(height - 1)?.hash, links.get(height + 1)?.parentHash]
+    if (parent && !equalBytes(parent, parentHash)) return false
+    return parent !== undefined || (named !== undefined && equalBytes(named, hash))
   }
 
   async function apply(
@@ -173,12 +201,21 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
     }
   }
 
-  /** The message is kept with the reason, and the chain goes on: the height stays missing, and is seen to be. */
+  /**
+   * The message is kept with the reason. After a block that is at fault by itself the chain goes on: the height stays
+   * missing, and is seen to be. After one that contradicts what is stored, and after what may have been a revert, it
+   * goes on only with what follows on the tables.
+   */
   async function refuse(message: LogMessage, problem: AppError | FailedBlock): Promise<void> {
     const event = readable(message)
     const reason = problem instanceof AppError ? describeError(problem) : problem.reason
     const height = event?.kind === 'block' ? event.height : 0
     logger.error({ chain: slug, height, code: problem.code, reason }, 'event set aside')
+    const isContradiction = problem instanceof AppError ? event?.kind !== 'block' : problem.contradicts
+    // History is asked for height by height, from the tables: it never goes astray.
+    if (partition === TIP_PARTITION && isContradiction && event?.kind !== 'finalize') {
+      astray ??= { reason, passedOver: 0 }
+    }
     await setAside(sql, {
       chain: slug,
       partition,
@@ -191,7 +228,15 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
     })
   }
 
-  return { problem: () => problem, done: run() }
+  function sentence(): string | null {
+    if (problem !== null || astray === null) return problem
+    return (
+      `an event does not fit what is stored, ${astray.passedOver} blocks after it were passed over: ${astray.reason} ` +
+      '(stop up and start it again: following goes on from what is stored)'
+    )
+  }
+
+  return { problem: sentence, done: run() }
 }
 
 /** The message is at fault, and would be however often it is tried. */

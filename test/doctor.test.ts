@@ -113,8 +113,8 @@ describe('doctor', () => {
         `INSERT INTO wanlian.chains (chain, caip2, name) VALUES ('evm-local', 'eip155:31337', 'EVM Local')`,
       )
       await own.sql.command(
-        `INSERT INTO wanlian.dead_letters (chain, height, time, hash, code, reason, payload)
-          VALUES ('evm-local', 7, now(), '', 'PROOF', 'txRoot: no', '')`,
+        `INSERT INTO wanlian.dead_letters (chain, offset, height, time, hash, code, reason, payload)
+          VALUES ('evm-local', 1, 7, now(), '', 'PROOF', 'txRoot: no', '')`,
       )
       const args = ['--data', own.directory, '--node', `evm-local=${evm.urls[1]}`]
       const dead = await examine(...args)

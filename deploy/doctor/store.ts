@@ -85,7 +85,8 @@ async function lookAtChain(sql: Sql, slug: string): Promise<StoredChain & { find
   const ranges = await readPublished(sql, slug)
   const counts = `SELECT
     (SELECT count() FROM ${BASE_DATABASE}.checkpoints FINAL WHERE chain = {chain:String} AND version % 2 = 0) AS open,
-    (SELECT count() FROM ${BASE_DATABASE}.dead_letters WHERE chain = {chain:String}) AS dead`
+    (SELECT count() FROM ${BASE_DATABASE}.dead_letters FINAL
+      WHERE chain = {chain:String} AND resolved_at IS NULL) AS dead`
   const [counted] = await sql.rows<{ open: string; dead: string }>(counts, { chain: slug })
   const tip = ranges.at(-1)?.[1] ?? null
   const stored =
@@ -114,7 +115,9 @@ async function lookAtChain(sql: Sql, slug: string): Promise<StoredChain & { find
       area: slug,
       level: 'fix',
       text: `${counted?.dead} messages could not be stored`,
-      hint: `look at them: wanlian sql "SELECT height, code, reason FROM ${BASE_DATABASE}.dead_letters WHERE chain = '${slug}'"`,
+      hint:
+        `look at them: wanlian sql "SELECT height, code, reason FROM dead_letters WHERE chain = '${slug}' ` +
+        `AND resolved_at IS NULL"; once the cause is gone: wanlian replay ${slug}`,
     })
   }
   return { slug, tip, findings }

@@ -138,19 +138,29 @@ ENGINE = MergeTree
 ORDER BY (chain, height, index, batch)
 SETTINGS non_replicated_deduplication_window = 100000;
 
--- Events that could not be stored, with the reason.
+-- Events that could not be stored, with the reason; a row with a higher number of attempts replaces the earlier one.
 CREATE TABLE wanlian.dead_letters
 (
   `chain` LowCardinality(String),
+  -- Place in the log.
+  `partition` UInt16,
+  `offset` UInt64,
+  -- 0 where the event names no height.
   `height` UInt64,
+  -- When it was set aside.
   `time` DateTime('UTC'),
   `hash` String,
   `code` LowCardinality(String),
   `reason` String,
-  `payload` String CODEC(ZSTD(3))
+  `payload` String CODEC(ZSTD(3)),
+  -- How often it was replayed.
+  `attempts` UInt32,
+  -- When it needed no more attention, and why; null while it waits.
+  `resolved_at` Nullable(DateTime('UTC')),
+  `resolution` String
 )
-ENGINE = MergeTree
-ORDER BY (chain, height, time)
+ENGINE = ReplacingMergeTree(attempts)
+ORDER BY (chain, partition, offset)
 SETTINGS non_replicated_deduplication_window = 100000;
 
 -- Effects in their second order: the history of an address without reading the others. Its order is its index.
