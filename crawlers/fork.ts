@@ -138,7 +138,7 @@ export function createForkChoice(deps: ForkDeps): ForkChoice {
   async function wayOut(): Promise<string> {
     const ancestor = await findCommonAncestor(stored, nodes).catch(() => null)
     const look = 'look whether the node is on the right chain; if it is'
-    return ancestor === null ? look : `${look}: wanlian rewind ${slug} ${ancestor}`
+    return ancestor === null ? look : `${look}, stop and: wanlian rewind ${slug} ${ancestor}`
   }
 
   async function above(blocks: readonly Crawled[], head: number): Promise<Branch | null> {
@@ -217,7 +217,7 @@ export function createForkChoice(deps: ForkDeps): ForkChoice {
   function behind(head: number, tip: number): string {
     return (
       `${slug}: the nodes are at height ${head}, ${tip - head} blocks below the stored tip: waiting for them (if the chain ` +
-      `was taken back on purpose: wanlian rewind ${slug} ${head})`
+      `was taken back on purpose, stop and: wanlian rewind ${slug} ${head})`
     )
   }
 

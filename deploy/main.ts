@@ -16,6 +16,7 @@ const commands = {
   repair: async () => (await import('./commands/repair.ts')).runRepair,
   record: async () => (await import('./commands/record.ts')).runRecord,
   replay: async () => (await import('./commands/replay.ts')).runReplay,
+  rewind: async () => (await import('./commands/rewind.ts')).runRewind,
   sql: async () => (await import('./commands/sql.ts')).runSql,
   up: async () => (await import('./commands/up.ts')).runUp,
 }
@@ -166,6 +167,11 @@ function buildProgram(run: Run): Command {
     'replay <chain>',
     'try events again that were set aside as dead letters, while up is stopped',
   ).action((chain: string, options) => run(commands.replay)(options, chain))
+
+  command(
+    'rewind <chain> <height>',
+    'take a chain back to a stored block, while up is stopped: it goes on from there',
+  ).action((chain: string, to: string, options) => run(commands.rewind)(options, chain, parseHeight(to)))
 
   command('record <chain>', "write a node's answers as a recording")
     .addOption(node())
