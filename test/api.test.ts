@@ -143,50 +143,6 @@ describe('chains', () => {
     }`)
     expect([a.finality, b.finality]).toEqual(['SAFE', 'PENDING'])
   })
-
-  test('what a follower said last stands when nobody follows any more, in SQL as in GraphQL', async () => {
-    const inSql = async () =>
-      (
-        await world.sql.rows<{ finality: string; blocks: string }>(
-          `SELECT finality, count() AS blocks FROM block_finality WHERE chain = 'bitcoin-regtest'
-          GROUP BY finality ORDER BY finality`,
-        )
-      ).map(row => [row.finality, Number(row.blocks)])
-    expect(await inSql()).toEqual([
-      ['final', 12],
-      ['pending', 5],
-      ['safe', 94],
-    ])
-    const say = (safe: number, final: number) =>
-      world.sql.command(
-        `INSERT INTO wanlian.finality VALUES ('bitcoin-regtest', {safe:UInt64}, {final:UInt64}, 1)`,
-        {
-          safe,
-          final,
-        },
-      )
-    await say(80, 40)
-    try {
-      expect(await inSql()).toEqual([
-        ['final', 41],
-        ['pending', 30],
-        ['safe', 40],
-      ])
-      expect(
-        await ask(`{ chain(slug: "bitcoin-regtest") { safeHeight finalHeight }
-          a: block(chain: "bitcoin-regtest", height: 40) { finality }
-          b: block(chain: "bitcoin-regtest", height: 80) { finality }
-          c: block(chain: "bitcoin-regtest", height: 81) { finality } }`),
-      ).toEqual({
-        chain: { safeHeight: 80, finalHeight: 40 },
-        a: { finality: 'FINAL' },
-        b: { finality: 'SAFE' },
-        c: { finality: 'PENDING' },
-      })
-    } finally {
-      await world.sql.command(`TRUNCATE TABLE wanlian.finality`)
-    }
-  })
 })
 
 describe('blocks', () => {

@@ -3,10 +3,12 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { gunzipSync } from 'node:zlib'
 import { Block, initEccLib, networks, payments, Transaction } from 'bitcoinjs-lib'
 import secp256k1 from 'secp256k1'
 import { request } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseGenesisFile, stateRootOf } from '../crawlers/evm/genesis.ts'
 import { openRecording } from '../crawlers/recording.ts'
 import { openRpc, type Rpc } from '../crawlers/rpc.ts'
 import { assemble } from '../deploy/dev/assembler.ts'
@@ -18,7 +20,7 @@ import { deriveKey, signSchnorr, verifySchnorr } from '../deploy/dev/keys.ts'
 import { createLock, LOCK_KINDS } from '../deploy/dev/locks.ts'
 import { REGTEST_FIXTURE_SEED } from '../deploy/dev/record-regtest.ts'
 import { type RegtestNode, startRegtestNode } from '../deploy/dev/regtest-node.ts'
-import { formatHex, parseHex } from '../schema/bytes.ts'
+import { formatHex, formatHex0x, parseHex } from '../schema/bytes.ts'
 import { replayBlocks } from './fixtures/block-replay.ts'
 import { parseExactBlock } from './fixtures/exact-block.ts'
 
@@ -338,6 +340,15 @@ describe('local Ethereum node', () => {
     const failed = all.filter(receipt => receipt.status === '0x0').map(receipt => receipt.transactionHash)
     expect(failed.sort()).toEqual([...facts.failedTransactions].sort())
     expect(all.flatMap(receipt => receipt.logs).length).toBe(facts.logs)
+  })
+
+  test('a state with contracts has the root that the node computed', async () => {
+    const { stateRoot } = (await rpc.call('eth_getBlockByNumber', ['latest', false])) as { stateRoot: string }
+    const packed = (await rpc.call('anvil_dumpState', [])) as string
+    const { accounts } = JSON.parse(gunzipSync(Buffer.from(packed.slice(2), 'hex')).toString('utf8'))
+    const state = parseGenesisFile(JSON.stringify({ alloc: accounts }))
+    expect(state.some(({ code, storage }) => code.length > 0 && storage.length > 0)).toBe(true)
+    expect(formatHex0x(stateRootOf(state))).toBe(stateRoot)
   })
 
   test('agrees with every balance that the scenario knows', async () => {

@@ -1,13 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { gunzipSync } from 'node:zlib'
-import { request } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readAllocations, stateRootOf } from '../crawlers/evm/genesis.ts'
 import { openRpc, type Rpc } from '../crawlers/rpc.ts'
 import type { IndexSummary } from '../deploy/commands/index.ts'
 import { createRegtestChain, type RegtestChain } from '../deploy/dev/bitcoin-regtest.ts'
@@ -15,9 +11,9 @@ import { type Anvil, runEvmScenario, startAnvil } from '../deploy/dev/evm-local.
 import type { EvmFacts } from '../deploy/dev/evm-stage.ts'
 import { REGTEST_FIXTURE_SEED } from '../deploy/dev/record-regtest.ts'
 import { type RegtestNode, startRegtestNode } from '../deploy/dev/regtest-node.ts'
-import { formatHex0x } from '../schema/bytes.ts'
 import type { CheckReport } from '../splitter/check.ts'
 import type { BalanceReport } from '../splitter/check-balances.ts'
+import { startBareNode } from './bare-node.ts'
 import { type Finished, runCli, summaryOf } from './cli.ts'
 import regtestFacts from './fixtures/recordings/bitcoin-regtest/FACTS.json' with { type: 'json' }
 import { dumpViews, openTestStore, type TestStore } from './harness.ts'
@@ -58,7 +54,7 @@ beforeAll(async () => {
   chain.mine()
   regtest = await open(startRegtestNode(chain, { credentials: 'user:pw' }))
   regtestUrl = regtest.url.replace('//', '//user:pw@')
-  bare = await startBareNode()
+  bare = await startBareNode(regtest.url)
   bareUrl = `http://user:pw@127.0.0.1:${(bare.address() as AddressInfo).port}/`
   anvil = await open(startAnvil())
   privateAnvil = await open(startAnvil({ chainId: PRIVATE_CHAIN_ID }))
@@ -74,25 +70,6 @@ afterAll(async () => {
   for (const one of opened.reverse()) await one.close()
   await rm(directory, { recursive: true, force: true })
 })
-
-/** In front of the node, as an old one without an index: no `getrawtransaction`, no spent outputs in descriptions. */
-async function startBareNode(): Promise<Server> {
-  const server = createServer(async (question, answer) => {
-    let body = ''
-    for await (const part of question) body += part
-    const { id, method, params } = JSON.parse(body)
-    if (method === 'getrawtransaction' || (method === 'getblock' && params[1] > 1)) {
-      const error = { code: -5, message: 'No such transaction. Use -txindex' }
-      answer.writeHead(500).end(JSON.stringify({ id, result: null, error }))
-      return
-    }
-    const { authorization = '' } = question.headers
-    const told = await request(regtest.url, { method: 'POST', headers: { authorization }, body })
-    answer.writeHead(told.statusCode).end(await told.body.text())
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  return server
-}
 
 function index(store: TestStore, slug: string, ...options: string[]): Promise<Finished> {
   return runCli(['index', slug, '--data', store.directory, ...options])
@@ -316,17 +293,6 @@ describe('an ethereum node', () => {
     const most = facts.tokenBalances.find(holding => BigInt(holding.amount) >= 2n ** 255n)!
     const got = await balances(main, 'evm-local')
     expect(got.get(`${most.token} ${most.address}`.toLowerCase())).toBe(most.amount)
-  })
-
-  test('a state with contracts has the root that the node computed', async () => {
-    const { stateRoot } = (await rpc.call('eth_getBlockByNumber', ['latest', false])) as { stateRoot: string }
-    const packed = (await rpc.call('anvil_dumpState', [])) as string
-    const { accounts } = JSON.parse(gunzipSync(Buffer.from(packed.slice(2), 'hex')).toString('utf8'))
-    const file = join(directory, 'state.json')
-    await writeFile(file, JSON.stringify({ alloc: accounts }))
-    const state = readAllocations(pathToFileURL(file))
-    expect(state.some(({ code, storage }) => code.length > 0 && storage.length > 0)).toBe(true)
-    expect(formatHex0x(stateRootOf(state))).toBe(stateRoot)
   })
 
   test('balances of ether are what the node says, and are complete', async () => {

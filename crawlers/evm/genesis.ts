@@ -61,8 +61,8 @@ interface GenesisEntry {
   storage?: Record<string, unknown>
 }
 
-/** `alloc` of a genesis file: by address, amounts as decimal or `0x` text or as numbers. */
-function parseGenesisFile(text: string): GenesisAccount[] {
+/** Accounts under `alloc` of a genesis file: amounts as decimal or `0x` text or as numbers. @throws MalformedAnswerError */
+export function parseGenesisFile(text: string): GenesisAccount[] {
   const { alloc } = JSON.parse(text) as { alloc?: Record<string, GenesisEntry> }
   if (typeof alloc !== 'object' || alloc === null) {
     throw new MalformedAnswerError('genesis file: expected accounts under `alloc`, got none')

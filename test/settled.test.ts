@@ -7,7 +7,10 @@ import { createWeb } from '../web/web.tsx'
 import { type ApiWorld, openApiWorld } from './api-world.ts'
 import { type PaperBlock, paperBlocks, paperChain, paperHash } from './paper-chain.ts'
 
-/** What people see of blocks that left a chain. Of five transactions of a paper block, four differ between branches. */
+/**
+ * How sure blocks are to stay, and what people see of those that left. Of five transactions of a paper block, four differ
+ * between branches.
+ */
 let world: ApiWorld
 let site: Hono
 const paper = paperChain()
@@ -42,6 +45,37 @@ async function get(path: string, language = 'en') {
 async function reorgUrl(): Promise<string> {
   return /href="(\/paper\/reorg\/\d+)"/.exec((await get('/reorgs')).html)![1]!
 }
+
+describe('how sure blocks are', () => {
+  /** Heights as [pending, safe, final] by the view, and by the API for single blocks. */
+  async function told(heights: readonly number[]) {
+    const [counts] = await world.sql.rows<{ pending: string; safe: string; final: string }>(
+      `SELECT countIf(finality = 'pending') AS pending, countIf(finality = 'safe') AS safe,
+        countIf(finality = 'final') AS final FROM block_finality WHERE chain = 'paper'`,
+    )
+    const parts = heights.map(height => `b${height}: block(chain: "paper", height: ${height}) { finality }`)
+    const { chain, ...blocks } = await world.ask(
+      `{ chain(slug: "paper") { safeHeight finalHeight } ${parts.join(' ')} }`,
+    )
+    const single = heights.map(height => blocks[`b${height}`].finality)
+    return { counts, chain, single }
+  }
+
+  test('follows from confirmations; what a follower said last stands when nobody follows any more', async () => {
+    expect(await told([21, 22])).toEqual({
+      counts: { pending: '0', safe: '1', final: '22' },
+      chain: { safeHeight: 22, finalHeight: 21 },
+      single: ['FINAL', 'SAFE'],
+    })
+    await world.sql.command(`INSERT INTO wanlian.finality VALUES ('paper', 15, 10, 1)`)
+    expect(await told([10, 11, 15, 16])).toEqual({
+      counts: { pending: '7', safe: '5', final: '11' },
+      chain: { safeHeight: 15, finalHeight: 10 },
+      single: ['FINAL', 'SAFE', 'SAFE', 'PENDING'],
+    })
+    await world.sql.command(`TRUNCATE TABLE wanlian.finality`)
+  })
+})
 
 describe('a reorg', () => {
   test('has a page: what left, what is there now, what became of the transactions', async () => {
