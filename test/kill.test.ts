@@ -103,6 +103,8 @@ describeRecorded('kill -9 at random points', () => {
     }
     await Promise.all([lane(0), lane(1)])
     // The test is worth nothing if every kill came before the first block or after the last.
-    expect(fetched.filter(blocks => blocks > 0 && blocks < expected.blocks).length).toBeGreaterThanOrEqual(RUNS / 4)
+    expect(fetched.filter(blocks => blocks > 0 && blocks < expected.blocks).length).toBeGreaterThanOrEqual(
+      RUNS / 4,
+    )
   }, 900_000)
 })
