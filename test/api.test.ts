@@ -76,7 +76,7 @@ describe('chains', () => {
           native { id asset standard contract tokenId symbol name decimals chain { slug } }
           tip { height } ranges { from to }
           following {
-            state problem lag missing blocksPerSecond etaSeconds
+            state problem waitingFor lag missing blocksPerSecond etaSeconds
             nodes { name reachable head latencyMs calls errors lastError }
           }
           activity(points: 5) { time blocks transactions }
@@ -549,16 +549,19 @@ describe('a utxo chain', () => {
 
 describe('the whole schema', () => {
   test('every field of every type was asked for here, but those of reorgs, events, uncles and withdrawals', async () => {
-    const { status, reorgs, chains } = await ask(`{
+    const { status, reorgs, reorg, blocks, chains } = await ask(`{
       chains { slug }
       search(query: "evm-local") { query readAs hits { chain { slug } target { __typename } } notIndexed { slug } }
       status { version startedAt deadLetters chains { slug } }
+      reorg(chain: "evm-local", batch: 1) { id }
+      blocks(first: 1) { nodes { reorg { id } transactions(first: 1) { nodes { minedAgain { hash } } } } }
       reorgs { totalCount nodes { id } edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
     }`)
     expect(status).toMatchObject({ version: '0.0.0-test', deadLetters: 0 })
     expect(status.startedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
     expect(status.chains).toEqual(chains)
     expect(reorgs.totalCount).toBe(0)
+    expect([reorg, blocks.nodes[0].reorg]).toEqual([null, null])
     const elsewhere = new Set(['Reorg', 'BlockEvent', 'Subscription', 'Uncle', 'Withdrawal'])
     const edges = /(Edge|Connection)$/
     const missing = Object.values(schema.getTypeMap())

@@ -284,8 +284,9 @@ describe('heads', () => {
     behind.asked.length = 0
     await nodes.blockAt(chain.head.height)
     expect(behind.asked).toEqual([])
+    // What it has may be of a branch that the others have left.
     await nodes.blockAt(1)
-    expect(behind.asked.length).toBeGreaterThan(0)
+    expect(behind.asked).toEqual([])
   })
 
   test('one that cannot be shown does not lead for long', async () => {
