@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { lockDirectory } from './lock.ts'
 import { type MigrationReport, migrate } from './migrate.ts'
 import { createSql, type SqlClient } from './sql.ts'
 import { openStore, type Store } from './store/supervisor.ts'
@@ -24,4 +25,19 @@ export async function withStore<T>(
     await sql.close()
     await store.close()
   }
+}
+
+/** As `withStore`, for who writes what a pipeline would write. @throws ConfigError while one works in the directory. */
+export function withLockedStore<T>(
+  options: { dataDirectory: string; logger: Logger },
+  run: (session: Session) => Promise<T>,
+): Promise<T> {
+  return withStore(options, async session => {
+    const lock = await lockDirectory(options.dataDirectory)
+    try {
+      return await run(session)
+    } finally {
+      await lock.release()
+    }
+  })
 }

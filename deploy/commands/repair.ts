@@ -3,10 +3,9 @@ import type { ChainModule, ChainSource } from '../../schema/chain.ts'
 import { repairChain } from '../../splitter/repair.ts'
 import { type CommandContext, EXIT } from '../command.ts'
 import { findChain } from '../config.ts'
-import { lockDirectory } from '../lock.ts'
 import { identifyEach, type NodeOptions } from '../node.ts'
 import { isGoneHere, ownerName } from '../pid.ts'
-import { withStore } from '../sql-session.ts'
+import { withLockedStore } from '../sql-session.ts'
 
 export interface RepairOptions extends NodeOptions {
   from?: number
@@ -37,8 +36,7 @@ export async function runRepair(
     }
     return provenOnly(chain, nodes)
   }
-  return withStore({ dataDirectory: config.dataDirectory, logger }, async ({ sql }) => {
-    const lock = await lockDirectory(config.dataDirectory)
+  return withLockedStore({ dataDirectory: config.dataDirectory, logger }, async ({ sql }) => {
     try {
       const report = await repairChain(
         { sql, chain, openSource, logger, owner: ownerName(), isGone: isGoneHere },
@@ -50,7 +48,6 @@ export async function runRepair(
       return report.left.length === 0 ? EXIT.done : EXIT.incomplete
     } finally {
       await nodes?.close()
-      await lock.release()
     }
   })
 }

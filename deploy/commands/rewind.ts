@@ -1,28 +1,22 @@
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { createAppender } from '../../crawlers/appender.ts'
 import type { BlockRef } from '../../schema/block.ts'
 import type { ChainModule } from '../../schema/chain.ts'
 import { AppError, InputError } from '../../schema/errors.ts'
-import {
-  type BlockEvent,
-  blockEvents,
-  encodeEvent,
-  HISTORY_PARTITION,
-  SPLITTER_GROUP,
-  TIP_PARTITION,
-} from '../../schema/events.ts'
-import type { BlockLog, Sql } from '../../schema/ports.ts'
+import { HISTORY_PARTITION, TIP_PARTITION } from '../../schema/events.ts'
+import type { Sql } from '../../schema/ports.ts'
 import { heightsAbove } from '../../schema/ranges.ts'
 import { readPublished } from '../../splitter/journal.ts'
 import { startSplitter } from '../../splitter/start.ts'
 import { readFinality, readLinks } from '../../splitter/stored.ts'
 import { type CommandContext, EXIT } from '../command.ts'
 import { findChain } from '../config.ts'
-import { lockDirectory } from '../lock.ts'
 import { openEmbeddedLog } from '../log-embedded.ts'
 import { isGoneHere, ownerName } from '../pid.ts'
-import { withStore } from '../sql-session.ts'
+import { withLockedStore } from '../sql-session.ts'
 
+/** The tip's first. */
 const PARTITIONS = [TIP_PARTITION, HISTORY_PARTITION]
 /** Blocks that leave with one batch at most. */
 const STEP = 250
@@ -34,8 +28,7 @@ const STEP = 250
 export async function runRewind(context: CommandContext, slug: string, height: number): Promise<number> {
   const { config, logger } = context
   const { chain } = findChain(config, slug)
-  return withStore({ dataDirectory: config.dataDirectory, logger }, async ({ sql }) => {
-    const lock = await lockDirectory(config.dataDirectory)
+  return withLockedStore({ dataDirectory: config.dataDirectory, logger }, async ({ sql }) => {
     const log = await openEmbeddedLog({ directory: join(config.dataDirectory, 'log') })
     const splitting = new AbortController()
     const splitters = PARTITIONS.map(partition =>
@@ -44,11 +37,15 @@ export async function runRewind(context: CommandContext, slug: string, height: n
         splitting.signal,
       ),
     )
+    const logs = PARTITIONS.map(partition =>
+      createAppender(log, slug, partition, Number.POSITIVE_INFINITY, splitting.signal),
+    )
+    const handOn = (to: BlockRef) => Promise.all(logs.map(one => one.append([{ kind: 'revert', to }])))
     const stored = async () => {
       for (;;) {
         const trouble = splitters.map(splitter => splitter.problem()).find(problem => problem !== null)
         if (trouble) throw new AppError('REWIND', `${slug}: ${trouble}`, { hint: 'see `wanlian doctor`' })
-        if (await isDrained(log, slug)) return
+        if ((await Promise.all(logs.map(one => one.isDrained()))).every(Boolean)) return
         await setTimeout(100)
       }
     }
@@ -58,14 +55,14 @@ export async function runRewind(context: CommandContext, slug: string, height: n
       const left = heightsAbove(await readPublished(sql, slug), height)
       const to = await readBlock(sql, chain, height)
       for (let end = left.length - STEP; end > 0; end -= STEP) {
-        await handOn(log, slug, { kind: 'revert', to: await readBlock(sql, chain, left[end - 1]!) })
+        await handOn(await readBlock(sql, chain, left[end - 1]!))
         await stored()
       }
-      await handOn(log, slug, { kind: 'revert', to })
+      await handOn(to)
       const told = await readFinality(sql, slug)
       if (told && told.safe > height) {
         const final = Math.min(told.final, height)
-        await handOn(log, slug, { kind: 'finalize', safe: height, final }, [TIP_PARTITION])
+        await logs[0]!.append([{ kind: 'finalize', safe: height, final }])
       }
       await stored()
       const blocks = left.length - heightsAbove(await readPublished(sql, slug), height).length
@@ -75,7 +72,6 @@ export async function runRewind(context: CommandContext, slug: string, height: n
       splitting.abort()
       await Promise.all(splitters.map(splitter => splitter.done))
       await log.close()
-      await lock.release()
     }
   })
 }
@@ -91,21 +87,4 @@ async function readBlock(sql: Sql, chain: ChainModule, height: number): Promise<
       hint: `wanlian sql "SELECT ranges FROM chains WHERE chain = '${slug}'" tells what is stored`,
     },
   )
-}
-
-async function handOn(
-  log: BlockLog,
-  slug: string,
-  event: BlockEvent,
-  partitions: readonly number[] = PARTITIONS,
-): Promise<void> {
-  for (const partition of partitions) await log.append(blockEvents(slug, partition), [encodeEvent(event)])
-}
-
-async function isDrained(log: BlockLog, slug: string): Promise<boolean> {
-  const places = PARTITIONS.map(partition => blockEvents(slug, partition))
-  const left = await Promise.all(
-    places.map(async place => (await log.end(place)) - (await log.committed(place, SPLITTER_GROUP))),
-  )
-  return left.every(messages => messages <= 0n)
 }
