@@ -3,7 +3,6 @@ import type { Chain } from '../crawlers/chain.ts'
 import { ethereum } from '../crawlers/chains/ethereum.ts'
 import { litecoin } from '../crawlers/chains/litecoin.ts'
 import { openNodes } from '../crawlers/nodes.ts'
-import { provenOnly } from '../deploy/commands/repair.ts'
 import type { ChainModule, ChainSource } from '../schema/chain.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
 import type { Sql } from '../schema/ports.ts'
@@ -75,15 +74,14 @@ describeRecorded('every value of recorded blocks', () => {
 
   async function index(chain: Chain, heights: Recorded['heights']): Promise<void> {
     const { slug } = chain.definition
-    const nodes = await openNodes<unknown>(chain, [{ url: `file:${recordings}/${slug}` }], {
+    const source = await openNodes<unknown>(chain, [{ url: `file:${recordings}/${slug}` }], {
       source: { recoverSenders: false, traces: true },
     })
-    const source = provenOnly(chain, nodes)
     await registerChain(sql, chain.definition)
     const writer = await openWriter({ sql, chain, owner: owner() })
     const ingest = createIngest({ sql, chain, writer, source, batchBlocks: 10 })
     const failed = []
-    for (const height of heights((await nodes.recordedHeights()) ?? [])) {
+    for (const height of heights((await source.recordedHeights()) ?? [])) {
       failed.push(...(await ingest.add({ height, raw: await source.blockAt(height) })))
     }
     failed.push(...(await ingest.flush()))

@@ -1,5 +1,5 @@
 import { type Nodes, openNodes } from '../../crawlers/nodes.ts'
-import type { ChainModule, ChainSource } from '../../schema/chain.ts'
+import type { ChainSource } from '../../schema/chain.ts'
 import { repairChain } from '../../splitter/repair.ts'
 import { type CommandContext, EXIT } from '../command.ts'
 import { findChain } from '../config.ts'
@@ -34,7 +34,7 @@ export async function runRepair(
       nodes = await openNodes<unknown>(chain, endpoints, { source })
       await identifyEach(logger, nodes)
     }
-    return provenOnly(chain, nodes)
+    return nodes
   }
   return withLockedStore({ dataDirectory: config.dataDirectory, logger }, async ({ sql }) => {
     try {
@@ -50,17 +50,4 @@ export async function runRepair(
       await nodes?.close()
     }
   })
-}
-
-/** A block that a node gives and that proves nothing is asked of the next node. */
-export function provenOnly<Raw>(chain: ChainModule<Raw>, nodes: Nodes<Raw>): ChainSource<Raw> {
-  const proven = (raw: Raw) => {
-    chain.verify(raw)
-    return raw
-  }
-  return {
-    ...nodes,
-    blockAt: height => nodes.take({ height }, proven),
-    blockByHash: hash => nodes.take({ hash }, proven),
-  }
 }
