@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { FencedError, StoreError } from '../schema/errors.ts'
@@ -74,26 +75,25 @@ export function createSql(address: StoreAddress, settings: SqlSettings = {}): Sq
         const { stream } = await client.exec({ query: sql, ...withParams(params) })
         return collect(stream)
       }),
-    insert: (rows, { token, fence }) =>
-      repeat(async attempt => {
+    insert: (rows, { token, fence }) => {
+      // The engine takes equal rows for a repetition even where `insert_deduplicate` is 0; a token of their own tells them apart.
+      const own = token ?? randomUUID()
+      return repeat(async attempt => {
         const { stream } = await client.exec({
           query: insertStatement(rows, fence?.expression),
           values: Readable.from([rows.bytes], { objectMode: false }),
           clickhouse_settings: {
             ...ONE_BLOCK,
-            ...(token === null
-              ? { insert_deduplicate: 0 }
-              : {
-                  insert_deduplicate: 1,
-                  insert_deduplication_token: token,
-                  deduplicate_blocks_in_dependent_materialized_views: 1,
-                }),
+            insert_deduplicate: 1,
+            insert_deduplication_token: own,
+            deduplicate_blocks_in_dependent_materialized_views: 1,
           },
           ...withParams(fence?.params),
         })
         await collect(stream)
         return { repeated: attempt > 1 }
-      }),
+      })
+    },
     command: (sql, params) =>
       repeat(async () => {
         await client.command({ query: sql, ...withParams(params) })

@@ -15,7 +15,7 @@ export interface RowsToInsert {
 export interface InsertOptions {
   /**
    * Deduplication token: the same rows sent again under it are stored once, in views too. Never used for other rows:
-   * the store would silently drop them. Null for rows that may be stored twice.
+   * the store would silently drop them. Null for rows that are stored even if the same were sent before.
    */
   token: string | null
   /**
@@ -27,7 +27,7 @@ export interface InsertOptions {
 }
 
 /**
- * The store. Reads and tokened inserts are repeated while the store restarts; both are safe to repeat.
+ * The store. Reads and inserts are repeated while the store restarts; both are safe to repeat.
  * @throws StoreError with the store's own code in `details.code`.
  */
 export interface Sql {

@@ -97,7 +97,7 @@ async function addDifference(
   params: SqlParams,
 ): Promise<void> {
   // The same difference may be made up for again some day: it must not be taken for a repetition.
-  const into = `INSERT INTO ${BASE_DATABASE}.${table} (${columns}) SETTINGS insert_deduplicate = 0`
+  const into = `INSERT INTO ${BASE_DATABASE}.${table} (${columns}) SETTINGS insert_deduplication_token = '${randomUUID()}'`
   await sql.command(`${into} ${difference}`, params)
 }
 

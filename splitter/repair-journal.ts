@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { ChainDefinition } from '../schema/chain.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
 import type { Sql } from '../schema/ports.ts'
@@ -180,7 +181,7 @@ export async function mendFinality(sql: Sql, { slug, finality }: ChainDefinition
   })
   if (finality.kind !== 'confirmations') return true
   await sql.command(
-    `INSERT INTO ${BASE_DATABASE}.finality (chain, safe, final, version) SETTINGS insert_deduplicate = 0
+    `INSERT INTO ${BASE_DATABASE}.finality (chain, safe, final, version) SETTINGS insert_deduplication_token = '${randomUUID()}'
     SELECT chain, greatest(toInt64(max(height)) - {safe:Int64} + 1, 0), greatest(toInt64(max(height)) - {final:Int64} + 1, 0),
       {version:UInt64}
     FROM ${BASE_DATABASE}.checkpoints FINAL WHERE chain = {chain:String} GROUP BY chain`,

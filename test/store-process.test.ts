@@ -34,7 +34,7 @@ function encode(rows: readonly { id: number; payload: Uint8Array }[]): Uint8Arra
   return out.view()
 }
 
-async function insert(rows: Parameters<typeof encode>[0], token: string): Promise<void> {
+async function insert(rows: Parameters<typeof encode>[0], token: string | null): Promise<void> {
   await world.sql.insert({ table: 'wanlian.contract', columns, bytes: encode(rows) }, { token })
 }
 
@@ -174,6 +174,12 @@ describe('the store process', () => {
     }
     for (const [batch, rows] of batches.entries()) await insert(rows, `kill:${batch}`)
     expect(await totals()).toEqual({ rows: before.rows + 12_000, summed: before.summed + 12_000 })
+  })
+
+  test('rows without a token are stored as often as they are sent, in views too', async () => {
+    const before = await totals()
+    for (let time = 0; time < 3; time++) await insert([{ id: 4, payload: Buffer.from('again') }], null)
+    expect(await totals()).toEqual({ rows: before.rows + 3, summed: before.summed + 3 })
   })
 
   test('a half-sent request from outside may end it: it comes back and nothing is lost', async () => {
