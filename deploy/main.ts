@@ -16,6 +16,7 @@ const commands = {
   repair: async () => (await import('./commands/repair.ts')).runRepair,
   record: async () => (await import('./commands/record.ts')).runRecord,
   replay: async () => (await import('./commands/replay.ts')).runReplay,
+  resplit: async () => (await import('./commands/resplit.ts')).runResplit,
   rewind: async () => (await import('./commands/rewind.ts')).runRewind,
   sql: async () => (await import('./commands/sql.ts')).runSql,
   up: async () => (await import('./commands/up.ts')).runUp,
@@ -167,6 +168,12 @@ function buildProgram(run: Run): Command {
     'replay <chain>',
     'try events again that were set aside as dead letters, while up is stopped',
   ).action((chain: string, options) => run(commands.replay)(options, chain))
+
+  command('resplit <chain>', 'make rows anew from the archive, as this version does, while up is stopped')
+    .addOption(node())
+    .addOption(height('from', 'first height'))
+    .addOption(height('to', 'last height'))
+    .action((chain: string, options) => run(commands.resplit)(options, chain, options))
 
   command(
     'rewind <chain> <height>',

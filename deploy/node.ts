@@ -19,7 +19,7 @@ export async function withNode<T>(
   run: (source: ChainSource<unknown>) => Promise<T>,
 ): Promise<T> {
   const { chain } = settings
-  const endpoints = options.node ? options.node.map(url => ({ url })) : settings.endpoints
+  const endpoints = endpointsOf(settings, options)
   if (endpoints.length === 0) {
     throw new ConfigError(`${chain.definition.slug} has no endpoint`, {
       hint: `give --node http://… or --node file:DIR, or set chains.${chain.definition.slug}.endpoints in wanlian.yaml`,
@@ -37,6 +37,40 @@ export async function withNode<T>(
   } finally {
     await nodes.close()
   }
+}
+
+/** Endpoints that are opened when the first block is wanted of them: most work needs none. */
+export interface LazyNodes {
+  /** Null where there is no endpoint. */
+  open(): Promise<ChainSource<unknown> | null>
+  close(): Promise<void>
+}
+
+export function lazyNodes(
+  logger: Logger,
+  settings: ChainSettings,
+  { senders, endpoints }: Pick<NodeOptions, 'senders'> & { endpoints: ChainSettings['endpoints'] },
+): LazyNodes {
+  let nodes: Nodes<unknown> | null = null
+  return {
+    async open() {
+      if (endpoints.length === 0) return null
+      if (!nodes) {
+        const source = { recoverSenders: senders ?? settings.recoverSenders, traces: settings.traces }
+        nodes = await openNodes<unknown>(settings.chain, endpoints, { source })
+        await identifyEach(logger, nodes)
+      }
+      return nodes
+    },
+    async close() {
+      await nodes?.close()
+    },
+  }
+}
+
+/** Of the command line, or else those that are configured. */
+export function endpointsOf(settings: ChainSettings, { node }: NodeOptions): ChainSettings['endpoints'] {
+  return node ? node.map(url => ({ url })) : settings.endpoints
 }
 
 /**

@@ -144,7 +144,8 @@ export async function* groupsOf(sql: Sql, chain: string, ranges: Ranges): AsyncG
   if (group.length > 0) yield group
 }
 
-function* chunksOf(ranges: Ranges): Generator<number[]> {
+/** Heights of ranges, some at a time. */
+export function* chunksOf(ranges: Ranges): Generator<number[]> {
   for (const [from, to] of ranges) {
     for (let first = from; first <= to; first += LONGEST_RUN) {
       yield Array.from({ length: Math.min(LONGEST_RUN, to - first + 1) }, (_, at) => first + at)

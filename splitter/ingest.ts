@@ -6,8 +6,9 @@ import type { Sql } from '../schema/ports.ts'
 import { heightsAbove, includesHeight } from '../schema/ranges.ts'
 import { findResolvable } from './outputs.ts'
 import { createPreparer, type FailedBlock, type PendingBlock, type PreparedBlocks } from './prepare-batch.ts'
+import { RESPLIT_BLOCKS, readOutdated } from './resplit.ts'
 import { readArchive, readLinks, readUnlinked } from './stored.ts'
-import { type Batch, type BlockToWrite, tablePartition, type Writer } from './writer.ts'
+import { type Batch, type BlockToWrite, groupByPartition, tablePartition, type Writer } from './writer.ts'
 
 export interface IngestDeps<Raw> {
   sql: Sql
@@ -52,6 +53,11 @@ export interface Ingest<Raw> {
   resolveInputs(): Promise<number[]>
   /** Writes blocks anew whose parent was stored after them: then the link is proven too. @returns their heights. */
   linkParents(): Promise<number[]>
+  /**
+   * Writes a few blocks anew whose rows another version of this program made; the others are served meanwhile.
+   * @returns how many are left, and those that this version refuses: they stay as they are.
+   */
+  resplit(): Promise<{ written: number[]; failed: FailedBlock[]; left: number }>
 }
 
 /** A batch on its way into the store. Contested: another writer came first, so what stands there may be theirs. */
@@ -74,6 +80,8 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
   let writing: Writing | null = null
   /** Blocks that may lack the proof of their parent; null until somebody asks. */
   let unlinked: Set<number> | null = null
+  /** Blocks that another version of this program split; null until somebody asks. */
+  let outdated: number[] | null = null
 
   async function add(block: PendingBlock<Raw>): Promise<FailedBlock[]> {
     const failed =
@@ -182,7 +190,7 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
   ): Promise<readonly number[]> {
     const home = tablePartition(add[0]?.verified.height ?? cancel[0]!)
     const elsewhere = cancel.filter(height => tablePartition(height) !== home)
-    for (const group of groupByPartition(elsewhere).reverse()) {
+    for (const group of groupByPartition(elsewhere, BATCH_BLOCKS).reverse()) {
       await writeFenced({ add: [], cancel: group, reorg: true })
     }
     return elsewhere.length === 0 ? cancel : cancel.filter(height => tablePartition(height) === home)
@@ -223,8 +231,8 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
     const resolved: number[] = []
     const own = writer.published()
     const heights = (await findResolvable(sql, slug)).filter(height => includesHeight(own, height))
-    for (const group of groupByPartition(heights)) {
-      resolved.push(...(await writeAnew(await completer.attachable(await readBlocks(group)))))
+    for (const group of groupByPartition(heights, BATCH_BLOCKS)) {
+      resolved.push(...(await complete(await completer.attachable(await readBlocks(group)))))
     }
     return resolved
   }
@@ -242,11 +250,21 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
     for (const height of heights) if (links.get(height)?.linked !== false) unlinked.delete(height)
     const linkable = heights.filter(height => unlinked?.has(height) && links.has(height - 1))
     const linked: number[] = []
-    for (const group of groupByPartition(linkable)) {
-      linked.push(...(await writeAnew(await readBlocks(group))))
+    for (const group of groupByPartition(linkable, BATCH_BLOCKS)) {
+      linked.push(...(await complete(await readBlocks(group))))
     }
     for (const height of linked) unlinked.delete(height)
     return linked
+  }
+
+  async function resplit(): Promise<{ written: number[]; failed: FailedBlock[]; left: number }> {
+    await settled()
+    outdated ??= await readOutdated(sql, slug)
+    const own = outdated.filter(height => includesHeight(writer.published(), height))
+    const [group = []] = groupByPartition(own.slice(0, RESPLIT_BLOCKS), RESPLIT_BLOCKS)
+    const { written, failed } = await writeAnew(await readBlocks(group))
+    outdated = own.slice(group.length)
+    return { written, failed, left: outdated.length }
   }
 
   async function readBlocks(heights: readonly number[]): Promise<PendingBlock<Raw>[]> {
@@ -255,21 +273,29 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
     return blocks.sort((a, b) => a.height - b.height)
   }
 
-  /** Replaces stored blocks, each by itself with more known about it. @returns their heights. */
-  async function writeAnew(blocks: readonly PendingBlock<Raw>[]): Promise<number[]> {
-    if (blocks.length === 0) return []
+  /** Replaces stored blocks, each by itself, with what is known and done about it now. */
+  async function writeAnew(
+    blocks: readonly PendingBlock<Raw>[],
+  ): Promise<{ written: number[]; failed: FailedBlock[] }> {
+    if (blocks.length === 0) return { written: [], failed: [] }
     const { ready, failed } = await completer.prepare(blocks)
-    if (failed[0]) throw new ProofError('parent', `block ${failed[0].height}: ${failed[0].reason}`)
     const heights = ready.map(block => block.verified.height)
     try {
       await writeFenced({ add: ready, cancel: heights })
-      return heights
+      return { written: heights, failed }
     } catch (error) {
       // What was read may not be what stands there now: it is looked at again another time.
       if (!(error instanceof FencedError) || deps.fromLog) throw error
       await writer.recover()
-      return []
+      return { written: [], failed }
     }
+  }
+
+  /** @throws ProofError for a stored block that does not fit any more. */
+  async function complete(blocks: readonly PendingBlock<Raw>[]): Promise<number[]> {
+    const { written, failed } = await writeAnew(blocks)
+    if (failed[0]) throw new ProofError('parent', `block ${failed[0].height}: ${failed[0].reason}`)
+    return written
   }
 
   function takeTransactions(): number {
@@ -278,7 +304,7 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
     return taken
   }
 
-  return { add, revert, flush, takeTransactions, resolveInputs, linkParents }
+  return { add, revert, flush, takeTransactions, resolveInputs, linkParents, resplit }
 }
 
 /** The part of the log that a batch stands for. */
@@ -289,15 +315,4 @@ function offsetsOf<Raw>(
   const offsets = [...(reorg ? [reorg.offset] : []), ...blocks.flatMap(block => block.logged?.offset ?? [])]
   const [from, to] = [offsets[0], offsets.at(-1)]
   return from === undefined || to === undefined ? undefined : { from, to }
-}
-
-function groupByPartition(heights: readonly number[]): number[][] {
-  const groups: number[][] = []
-  for (const height of heights) {
-    const last = groups.at(-1)
-    if (last && last.length < BATCH_BLOCKS && tablePartition(last[0]!) === tablePartition(height))
-      last.push(height)
-    else groups.push([height])
-  }
-  return groups
 }

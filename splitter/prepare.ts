@@ -8,7 +8,7 @@ import type { SharedValues } from '../schema/tables.ts'
 import { type BlockToEncode, type EncodedBlock, encodeBlock } from './rows.ts'
 
 /** Raised whenever the same raw block would give other rows than before. */
-export const SPLIT_VERSION = 1
+export const SPLIT_VERSION = 2
 
 /** What the writer must know of a block besides its rows. */
 interface Preparation {

@@ -108,7 +108,7 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
         isSettled = true
       } else {
         // History and tip complete each other: what the other partition wrote may settle something here.
-        isSettled = await waitFor(next)
+        isSettled = (await resplit(ingest)) || (await waitFor(next))
       }
     }
   }
@@ -143,6 +143,16 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
     if (letters > 0) logger.info({ chain: slug, letters }, 'dead letters whose blocks are stored now')
     if (resolved.length + linked.length === 0) return
     logger.info({ chain: slug, resolved: resolved.length, linked: linked.length }, 'blocks written anew')
+  }
+
+  /** A few blocks that an earlier version of this program split. @returns whether there were any. */
+  async function resplit(ingest: Ingest<unknown>): Promise<boolean> {
+    const { written, failed, left } = await ingest.resplit()
+    for (const block of failed) logger.error({ chain: slug, ...block }, 'not split anew, it stays as it was')
+    if (written.length === 0) return failed.length > 0
+    const [from, to] = [written[0], written.at(-1)]
+    logger.info({ chain: slug, partition, from, to, left }, 'split anew by this version')
+    return true
   }
 
   async function writeAll(ingest: Ingest<unknown>, messages: readonly LogMessage[]): Promise<void> {

@@ -356,3 +356,14 @@ function checkBatch(batch: Batch): void {
 export function tablePartition(height: number): number {
   return Math.floor(height / PARTITION_HEIGHTS)
 }
+
+/** Heights that may be written in one batch, `most` at a time. */
+export function groupByPartition(heights: readonly number[], most: number): number[][] {
+  const groups: number[][] = []
+  for (const height of heights) {
+    const last = groups.at(-1)
+    if (last && last.length < most && tablePartition(last[0]!) === tablePartition(height)) last.push(height)
+    else groups.push([height])
+  }
+  return groups
+}
