@@ -124,6 +124,35 @@ describeRecorded('blocks of a node', () => {
     expect((await ethereum.open(some).blockAt(4_370_006)).receipts).toBeNull()
   })
 
+  it('near the head they are waited for, if there were any before; further down they may be forgotten', async () => {
+    const real = await recorded
+    let isThere = true
+    let head = 4_370_010
+    const source = ethereum.open(
+      node(
+        {
+          eth_blockNumber: () => `0x${head.toString(16)}`,
+          eth_getBlockReceipts: (id: string) => (isThere ? real.call('eth_getBlockReceipts', [id]) : null),
+          eth_getTransactionReceipt: () => null,
+        },
+        real,
+      ),
+    )
+    isThere = false
+    await source.head()
+    expect((await source.blockAt(4_370_006)).receipts).toBeNull()
+    isThere = true
+    expect((await source.blockAt(4_370_006)).receipts).not.toBeNull()
+    isThere = false
+    await expect(source.blockAt(4_370_006)).rejects.toThrow(
+      'expected the receipts of 64 transactions, got none yet',
+    )
+    await expect(source.blockAt(4_370_006)).rejects.toBeInstanceOf(EndpointError)
+    head = 5_000_000
+    await source.head()
+    expect((await source.blockAt(4_370_006)).receipts).toBeNull()
+  })
+
   it('traces and senders are a choice', async () => {
     const fake = node({}, await recorded)
     const raw = await ethereum.open(fake, { traces: false, recoverSenders: true }).blockAt(4_370_006)

@@ -45,6 +45,9 @@ function placeOfHash(hash: string): Place {
 
 type Told = BlockAnswer & Partial<Pick<EvmRaw, 'uncles'>>
 
+/** Blocks below the head whose receipts no node has forgotten. */
+const ALL_HAVE = 64
+
 /** What a chain's nodes differ in. */
 export interface SourceQuirks {
   chainId: number
@@ -66,6 +69,22 @@ export function openEvmSource(
   options: SourceOptions = {},
 ): ChainSource<EvmRaw> {
   const ask = createAsker(rpc)
+  let highest: number | null = null
+  let toldReceipts = false
+
+  /**
+   * Behind one address there may be several nodes, and the one that is asked for the receipts may not have the block yet:
+   * near the head a node that told receipts before has them, or will.
+   */
+  function expectReceipts(receipts: readonly unknown[] | null, { transactions, header }: Told): void {
+    if (transactions.length === 0 || rpc.recordings.length > 0) return
+    if (receipts !== null) toldReceipts = true
+    else if (toldReceipts && highest !== null && header.height > highest - ALL_HAVE) {
+      throw new EndpointError(
+        `block ${header.height}: expected the receipts of ${transactions.length} transactions, got none yet`,
+      )
+    }
+  }
 
   async function complete(
     told: Told,
@@ -80,6 +99,7 @@ export function openEvmSource(
       told.uncles ?? askUncles(rpc, told, place),
       asksAccounts ? askAllocations(rpc) : null,
     ])
+    expectReceipts(receipts, told)
     return {
       askedHeight: 'height' in asked ? asked.height : null,
       askedHash: 'hash' in asked ? asked.hash : null,
@@ -98,7 +118,11 @@ export function openEvmSource(
     identify: () => identify(rpc, definition, quirks.chainId),
     async head() {
       const answer = await orNull(rpc.call('eth_blockNumber', []))
-      if (answer !== null) return asNumber(answer, 'eth_blockNumber', '')
+      if (answer !== null) {
+        const height = asNumber(answer, 'eth_blockNumber', '')
+        highest = Math.max(highest ?? 0, height)
+        return height
+      }
       const heights = await recordedHeights(rpc)
       const last = heights?.at(-1)
       if (last === undefined) throw new NotAvailableError(`${definition.slug}: no endpoint tells its head`)
