@@ -166,10 +166,12 @@ export async function openNodes<Raw>(
         return value
       } catch (error) {
         errors.push(error)
-        const wrong = isWrongBlock(error) || saidToHaveIt(at, place, error)
-        if (!wrong && !mayBeElsewhere(error)) throw error
-        if (wrong && ready)
-          pool.health(at).blame(error as AppError, othersReady(at) ? WRONG_BLOCK_REST_MS : 0)
+        const wrong = isWrongBlock(error)
+        const empty = saidToHaveIt(at, place, error)
+        if (!wrong && !empty && !mayBeElsewhere(error)) throw error
+        // What it cannot show may be of one of several behind its address, soon of all: it rests longer each time.
+        if ((wrong || empty) && ready)
+          pool.health(at).blame(error as AppError, wrong && othersReady(at) ? WRONG_BLOCK_REST_MS : 0)
       }
     }
     throw mostTelling(errors)
