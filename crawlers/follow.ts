@@ -1,6 +1,7 @@
+import type { BlockRef } from '../schema/block.ts'
 import { equalBytes } from '../schema/bytes.ts'
 import type { OutputLookup } from '../schema/chain.ts'
-import { describeError, EndpointError, ProofError } from '../schema/errors.ts'
+import { describeError, EndpointError, NotAvailableError, ProofError } from '../schema/errors.ts'
 import { HISTORY_PARTITION, TIP_PARTITION } from '../schema/events.ts'
 import { pausable, pause } from '../schema/pause.ts'
 import type { BlockLog, Logger } from '../schema/ports.ts'
@@ -124,14 +125,15 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
   /** Trouble is told and tried again, for as long as it takes. */
   async function untilItWorks<Value>(part: Part, step: () => Promise<Value>): Promise<Value | undefined> {
     for (let wait = settings.pollMs; !signal.aborted; wait = Math.min(LONGEST_PAUSE_MS, wait * 2)) {
-      const startedAt = Date.now()
+      const [startedAt, before] = [Date.now(), pace.total()]
       try {
         const value = await step()
         status.problem[part] = null
         return value
       } catch (error) {
         if (signal.aborted) return undefined
-        if (Date.now() - startedAt > LONGEST_PAUSE_MS) wait = settings.pollMs
+        // What goes on well between two troubles need not wait long for the next try.
+        if (Date.now() - startedAt > LONGEST_PAUSE_MS || pace.total() > before) wait = settings.pollMs
         status.problem[part] = describeError(error)
         if (error instanceof DeepReorgError) status.state = 'stopped'
         logger.warn({ chain: slug, err: error }, 'following goes on soon')
@@ -174,7 +176,6 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     await loadWindow()
     await loadFinality()
     await checkSameChain()
-    let planned = false
     while (!signal.aborted) {
       const head = await nodes.head()
       status.head = head
@@ -198,6 +199,17 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
   async function advance(head: number): Promise<boolean> {
     const tip = window.tip()
     unconfirmed = null
+    try {
+      return await step(head, tip)
+    } catch (error) {
+      if (!(error instanceof NotAvailableError)) throw error
+      // A node that told of the block before it had it, or one of several behind an address that does not have it yet.
+      unconfirmed = `${describeError(error)}: waiting for the nodes, one of which is at height ${head}`
+      return false
+    }
+  }
+
+  async function step(head: number, tip: BlockRef | null): Promise<boolean> {
     if (tip === null) return head >= planStart && extend(planStart, head)
     if (head > tip.height) {
       return (await forks.isDeclined(head)) ? takeFollower() : extend(tip.height + 1, head)
@@ -206,6 +218,8 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     return branch !== null && takeBranch(branch)
   }
 
+  /** Once and for all: no height may come through both partitions. */
+  let planned = false
   /** Where the tip begins when nothing is stored yet. */
   let planStart = 0
   /** From here on the tip's partition sees to it that nothing is missing. */
@@ -238,6 +252,11 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     tipFrom = Math.max(from, deepest)
     near = last < Math.max(from, deepest) ? [] : [[Math.max(from, deepest), last]]
     near = subtractRanges(near, await stored.ranges())
+    if (near.length > 0) {
+      // Some of them may still be on their way from the last time, when they were history.
+      await historyLog.drained()
+      near = subtractRanges(near, await stored.ranges())
+    }
     wakeHistory()
   }
 

@@ -89,17 +89,31 @@ export async function openNodes<Raw>(
   }
 
   async function keepHead(at: number, source: ChainSource<Raw>): Promise<number> {
-    const height = await source.head()
+    const told = await source.head()
+    const known = highest[at] ?? 0
+    // It told of more before: behind one address there may be several nodes, and another is asked this time.
+    const height = told < known ? Math.max(told, await source.head()) : told
     heads[at] = height
-    highest[at] = Math.max(height, highest[at] ?? 0)
+    highest[at] = Math.max(height, known)
     return height
+  }
+
+  /** What its head says it has is asked for again: behind one address there may be another that has it. */
+  async function twice<Value>(at: number, place: Place, ask: () => Promise<Value>): Promise<Value> {
+    try {
+      return await ask()
+    } catch (error) {
+      const has = !('height' in place) || (heads[at] ?? -1) >= place.height
+      if (!(error instanceof NotAvailableError) || !has) throw error
+      return ask()
+    }
   }
 
   async function hashAt(height: number): Promise<Uint8Array> {
     const errors: unknown[] = []
     for (const at of inOrder(pool, heads, { height })) {
       try {
-        return await first[at]!.hashAt(height)
+        return await twice(at, { height }, () => first[at]!.hashAt(height))
       } catch (error) {
         if (!mayBeElsewhere(error) && !isWrongBlock(error)) throw error
         errors.push(error)
@@ -144,16 +158,20 @@ export async function openNodes<Raw>(
       // Where it is not, others answer in its place.
       const ready = pool.ready(at)
       try {
-        const raw = await ('height' in place ? source.blockAt(place.height) : source.blockByHash(place.hash))
+        const raw = await twice(at, place, () =>
+          'height' in place ? source.blockAt(place.height) : source.blockByHash(place.hash),
+        )
         const value = await accept(raw, source)
         if (ready) pool.health(at).credit()
         return value
       } catch (error) {
         errors.push(error)
-        const wrong = isWrongBlock(error) || saidToHaveIt(at, place, error)
-        if (!wrong && !mayBeElsewhere(error)) throw error
-        if (wrong && ready)
-          pool.health(at).blame(error as AppError, othersReady(at) ? WRONG_BLOCK_REST_MS : 0)
+        const wrong = isWrongBlock(error)
+        const empty = saidToHaveIt(at, place, error)
+        if (!wrong && !empty && !mayBeElsewhere(error)) throw error
+        // What it cannot show may be of one of several behind its address, soon of all: it rests longer each time.
+        if ((wrong || empty) && ready)
+          pool.health(at).blame(error as AppError, wrong && othersReady(at) ? WRONG_BLOCK_REST_MS : 0)
       }
     }
     throw mostTelling(errors)
