@@ -1,5 +1,6 @@
 import type { Chain } from './chain.ts'
 import { bitcoin } from './chains/bitcoin.ts'
+import { bitcoinCash } from './chains/bitcoin-cash.ts'
 import { bitcoinRegtest } from './chains/bitcoin-regtest.ts'
 import { dogecoin } from './chains/dogecoin.ts'
 import { ethereum } from './chains/ethereum.ts'
@@ -10,6 +11,7 @@ import { litecoin } from './chains/litecoin.ts'
 /** Every chain that is known without configuration: one import and one entry each. */
 export const knownChains: readonly Chain[] = [
   bitcoin,
+  bitcoinCash,
   bitcoinRegtest,
   dogecoin,
   ethereum,

@@ -88,13 +88,16 @@ export async function openNodes<Raw>(
     return outcome.length > 0 ? Math.max(...outcome) : keepHead(0, first[0]!)
   }
 
+  /** The highest that any ever told of. */
+  let seen = 0
+
   async function keepHead(at: number, source: ChainSource<Raw>): Promise<number> {
     const told = await source.head()
-    const known = highest[at] ?? 0
-    // It told of more before: behind one address there may be several nodes, and another is asked this time.
-    const height = told < known ? Math.max(told, await source.head()) : told
+    // There was more before: behind one address there may be several nodes, and another is asked this time.
+    const height = told < seen ? Math.max(told, await source.head()) : told
     heads[at] = height
-    highest[at] = Math.max(height, known)
+    highest[at] = Math.max(height, highest[at] ?? 0)
+    seen = Math.max(height, seen)
     return height
   }
 

@@ -5,14 +5,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Chain } from '../crawlers/chain.ts'
 import { bitcoinRegtest } from '../crawlers/chains/bitcoin-regtest.ts'
 import { evmLocal } from '../crawlers/chains/evm-local.ts'
-import type { ChainSettings } from '../deploy/config.ts'
 import { createRegtestChain, type RegtestChain } from '../deploy/dev/bitcoin-regtest.ts'
 import { type Anvil, startAnvil } from '../deploy/dev/evm-local.ts'
 import { type RegtestNode, startRegtestNode } from '../deploy/dev/regtest-node.ts'
-import { openEmbeddedLog } from '../deploy/log-embedded.ts'
-import { type Pipeline, startPipeline } from '../deploy/pipeline.ts'
-import { ANNOUNCEMENTS, type Announcement } from '../schema/events.ts'
-import type { BlockLog, Sql } from '../schema/ports.ts'
+import type { Sql } from '../schema/ports.ts'
 import {
   type JournalEntry,
   readHeld,
@@ -21,74 +17,12 @@ import {
   writeEntry,
 } from '../splitter/journal.ts'
 import { runCli } from './cli.ts'
-import { dumpViews, openTestStore, silent, type TestStore, withDirectory } from './harness.ts'
-
-/** A pipeline over a store and a log, that can be stopped and started again. */
-interface World {
-  store: TestStore
-  log: BlockLog
-  pipeline: Pipeline | null
-  start(settings: Partial<ChainSettings> & { chain: Chain; urls: string[] }): Promise<void>
-  stop(): Promise<void>
-  close(): Promise<void>
-}
-
-async function openWorld(): Promise<World> {
-  const store = await openTestStore()
-  const directory = await mkdtemp(join(tmpdir(), 'wanlian-follow-'))
-  const log = await openEmbeddedLog({ directory })
-  const world: World = {
-    store,
-    log,
-    pipeline: null,
-    async start({ urls, ...settings }) {
-      const chains: ChainSettings[] = [
-        {
-          endpoints: urls.map(url => ({ url })),
-          recoverSenders: false,
-          traces: true,
-          historyFrom: 0,
-          pollMs: 50,
-          ...settings,
-        },
-      ]
-      world.pipeline = await startPipeline({ chains, sql: store.sql, log, logger: silent })
-    },
-    async stop() {
-      await world.pipeline?.stop()
-      world.pipeline = null
-    },
-    async close() {
-      await world.stop()
-      await log.close()
-      await rm(directory, { recursive: true, force: true })
-      await store.close()
-    },
-  }
-  return world
-}
+import { announcements, openWorld, until, type World } from './follow-world.ts'
+import { dumpViews, openTestStore, withDirectory } from './harness.ts'
 
 function withDepth(chain: Chain, maxReorgDepth: number, safe = 3): Chain {
   const finality = { kind: 'confirmations', safe, final: 2 * safe } as const
   return { ...chain, definition: { ...chain.definition, maxReorgDepth, finality } }
-}
-
-async function until(what: string, done: () => Promise<boolean>, seconds = 60): Promise<void> {
-  const deadline = Date.now() + seconds * 1000
-  while (!(await done())) {
-    if (Date.now() > deadline) throw new Error(`waited in vain for: ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
-}
-
-async function announcements(log: BlockLog): Promise<Announcement[]> {
-  const all: Announcement[] = []
-  for (let from = 0n; ; ) {
-    const messages = await log.read(ANNOUNCEMENTS, from)
-    if (messages.length === 0) return all
-    all.push(...messages.map(message => JSON.parse(Buffer.from(message.value).toString()) as Announcement))
-    from = messages.at(-1)!.offset + 1n
-  }
 }
 
 /** Hash by height as outsiders see it, nothing left out and nothing twice. */

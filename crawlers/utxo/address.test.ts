@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto'
 import { address, networks, payments } from 'bitcoinjs-lib'
 import { describe, expect, test } from 'vitest'
-import { type AddressRules, formatAddress, formatBase58Check, formatBech32 } from './address.ts'
+import {
+  type AddressRules,
+  formatAddress,
+  formatBase58Check,
+  formatBech32,
+  formatCashAddress,
+} from './address.ts'
 import { readScript } from './script.ts'
 
 const bitcoin: AddressRules = { keyHash: 0x00, scriptHash: [0x05], bech32: 'bc' }
@@ -62,6 +68,20 @@ describe('addresses', () => {
       'bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0',
     )
     expect(addressOf(hex('5102 4e73'))).toBe('bc1pfeessrawgf')
+  })
+
+  test('cash addresses of the specification', () => {
+    const hash = hex('76a04053bda0a88bda5177b86a15c3b29f559873')
+    expect(formatCashAddress('bitcoincash', 0, hash)).toBe(
+      'bitcoincash:qpm2qsznhks23z7629mms6s4cwef74vcwvy22gdx6a',
+    )
+    expect(formatCashAddress('bitcoincash', 8, hash)).toBe(
+      'bitcoincash:ppm2qsznhks23z7629mms6s4cwef74vcwvn0h829pq',
+    )
+    const cash: AddressRules = { ...bitcoin, bech32: null, cashAddress: 'bitcoincash' }
+    const keyHash = hex('76a914 76a04053bda0a88bda5177b86a15c3b29f559873 88ac')
+    expect(addressOf(keyHash)).toBe('1BpEi6DfDAUFd7GtittLSdBeYJvcoaVggu')
+    expect(addressOf(keyHash, cash)).toBe('bitcoincash:qpm2qsznhks23z7629mms6s4cwef74vcwvy22gdx6a')
   })
 
   test('chains write their own prefixes', () => {

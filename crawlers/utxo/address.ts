@@ -10,6 +10,8 @@ export interface AddressRules {
   scriptHash: readonly [number, ...number[]]
   /** Human-readable part of bech32 addresses; null for a chain without witness programs. */
   bech32: string | null
+  /** Prefix of cash addresses, which take the place of the others; none for a chain that has no such. */
+  cashAddress?: string
 }
 
 const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
@@ -23,6 +25,18 @@ const BECH32_FEEDBACK = Int32Array.from({ length: 32 }, (_, top) =>
   BECH32_GENERATORS.reduce((sum, generator, bit) => ((top >> bit) & 1 ? sum ^ generator : sum), 0),
 )
 const BECH32_CHECKSUM_GROUPS = 6
+/** The register of cash addresses has 40 bits: the upper and the lower 20 of what its five highest put into it. */
+const CASH_GENERATORS = [
+  [0x98f2b, 0xc8e61],
+  [0x79b76, 0xd99e2],
+  [0xf33e5, 0xfb3c4],
+  [0xae2ea, 0xbe2a8],
+  [0x1e4f4, 0x3e470],
+] as const
+const CASH_CHECKSUM_GROUPS = 8
+/** What a cash address stands for, with a hash of 160 bits. */
+const CASH_KEY_HASH = 0x00
+const CASH_SCRIPT_HASH = 0x08
 /** Final constants: BIP-173 for witness version 0, BIP-350 for all others. */
 const BECH32_CONSTANT = 1
 const BECH32M_CONSTANT = 0x2bc830a3
@@ -81,9 +95,13 @@ export function formatBase58Check(version: number, hash: Uint8Array): string {
 
 /** Witness version and program in groups of five bits, zeros at the end (BIP-173). */
 function witnessGroups(version: number, program: Uint8Array): number[] {
-  const groups = [version]
+  return [version, ...fiveBits(program)]
+}
+
+function fiveBits(bytes: Uint8Array): number[] {
+  const groups: number[] = []
   let [pending, bits] = [0, 0]
-  for (const byte of program) {
+  for (const byte of bytes) {
     pending = ((pending << 8) | byte) & 0xfff
     for (bits += 8; bits >= 5; ) {
       bits -= 5
@@ -120,9 +138,37 @@ export function formatBech32(prefix: string, version: number, program: Uint8Arra
   return text
 }
 
+/** A hash's address with its prefix, as nodes print it (the CashAddr specification of Bitcoin Cash). */
+export function formatCashAddress(prefix: string, version: number, hash: Uint8Array): string {
+  const groups = fiveBits(Buffer.concat([Buffer.of(version), hash]))
+  let [high, low] = [0, 1]
+  const put = (group: number) => {
+    const top = high >>> 15
+    high = ((high & 0x7fff) << 5) | (low >>> 15)
+    low = ((low & 0x7fff) << 5) ^ group
+    for (const [bit, [upper, lower]] of CASH_GENERATORS.entries()) {
+      if (((top >> bit) & 1) === 0) continue
+      high ^= upper
+      low ^= lower
+    }
+  }
+  for (const letter of Buffer.from(prefix)) put(letter & 31)
+  put(0)
+  for (const group of groups) put(group)
+  for (let at = 0; at < CASH_CHECKSUM_GROUPS; at++) put(0)
+  low ^= 1
+  const checksum = [high, low].flatMap(half => [15, 10, 5, 0].map(shift => (half >>> shift) & 31))
+  return `${prefix}:${[...groups, ...checksum].map(group => BECH32[group]).join('')}`
+}
+
 /** A script's address; `script:<sha256>` where there is none, so that a bare key is not taken for its hash. */
 export function formatAddress(script: Uint8Array, form: ScriptForm, rules: AddressRules): string {
   const { program, type, witnessVersion } = form
+  const { cashAddress } = rules
+  if (cashAddress !== undefined && program && (type === 'pubkeyhash' || type === 'scripthash')) {
+    const version = type === 'pubkeyhash' ? CASH_KEY_HASH : CASH_SCRIPT_HASH
+    return formatCashAddress(cashAddress, version, program)
+  }
   if (program && type === 'pubkeyhash') return formatBase58Check(rules.keyHash, program)
   if (program && type === 'scripthash') return formatBase58Check(rules.scriptHash[0], program)
   if (program && witnessVersion !== null && rules.bech32) {

@@ -13,8 +13,8 @@ import { verifyBlock } from './verify.ts'
 /** A chain of the family: what outsiders see, and in what it differs from Bitcoin. */
 export interface UtxoChainOptions
   extends Omit<ChainDefinition, 'family' | 'ledger' | 'hashForm' | 'partialEffects'>,
-    Omit<UtxoRules, 'genesisHash' | 'overwritingCoinbases'>,
-    Partial<Pick<UtxoRules, 'overwritingCoinbases'>> {
+    Omit<UtxoRules, 'genesisHash' | 'overwritingCoinbases' | 'hashOrderHeight'>,
+    Partial<Pick<UtxoRules, 'overwritingCoinbases' | 'hashOrderHeight'>> {
   /** `chain` in `getblockchaininfo`: main, test, regtest. */
   network: string
 }
@@ -23,7 +23,7 @@ export interface UtxoChainOptions
 export function defineUtxoChain(options: UtxoChainOptions): Chain<UtxoRaw> {
   const { addresses, proofOfWork, powLimit, auxPow, mweb, bip34Height, segwitHeight, network, ...others } =
     options
-  const { overwritingCoinbases = [], ...facts } = others
+  const { overwritingCoinbases = [], hashOrderHeight = null, ...facts } = others
   const definition: ChainDefinition = {
     ...facts,
     family: 'utxo',
@@ -41,6 +41,7 @@ export function defineUtxoChain(options: UtxoChainOptions): Chain<UtxoRaw> {
     mweb,
     bip34Height,
     segwitHeight,
+    hashOrderHeight,
     overwritingCoinbases,
   }
   const format = blockFormat(rules)

@@ -12,6 +12,11 @@ export interface UtxoRules extends WorkRules {
   bip34Height: number | null
   /** From this height on blocks may carry witnesses and commit to them (BIP-141); null = never. */
   segwitHeight: number | null
+  /**
+   * From this height on all transactions but the first are ordered by their hashes as printed, so that one may spend what a
+   * later one makes (canonical transaction order, Bitcoin Cash November 2018); null = never.
+   */
+  hashOrderHeight: number | null
   /** Litecoin's extension blocks. */
   mweb: boolean
   /**

@@ -40,14 +40,14 @@ function placeOf(input: TransactionInput, places: Places): number | undefined {
   return places.get(input.previousKey)
 }
 
-/** The outputs that a block's inputs spend from earlier transactions of the same block; null for all others. */
+/** The outputs that a block's inputs spend from other transactions of the same block; null for all others. */
 export function spentInBlock(block: Block): (SpentOutput | null)[] {
   const places = transactionPlaces(block.transactions.map(transactionHash))
   return block.transactions.slice(1).flatMap((transaction, at) =>
     transaction.inputs.map(input => {
       const place = placeOf(input, places)
-      // Only what stands before can be spent: the first transaction was cut off, so this one's place is at + 1.
-      const previous = place !== undefined && place <= at ? block.transactions[place] : undefined
+      // Whether one that stands later may be spent is for the proof. The first was cut off: this one's place is at + 1.
+      const previous = place !== undefined && place !== at + 1 ? block.transactions[place] : undefined
       const output = previous?.outputs[input.previousIndex]
       return output ? { amount: output.amount, script: output.script, source: 'block' as const } : null
     }),
@@ -120,13 +120,14 @@ function checkInBlock(
   block: Block,
   at: number,
   places: Places,
+  byHash: boolean,
 ): void {
   const place = placeOf(input, places)
   if (place === undefined) {
     if (spent?.source === 'block') throw refuse(input, 'is said to be of this block and is not')
     return
   }
-  if (place >= at) throw refuse(input, 'is spent before it is made')
+  if (byHash ? place === at : place >= at) throw refuse(input, 'is spent before it is made')
   if (spent) compare(input, spent, block.transactions[place]!.outputs[input.previousIndex])
 }
 
@@ -147,10 +148,17 @@ function readPrevious(bytes: Buffer, format: TransactionFormat, input: Transacti
 
 /**
  * Proves what is attached to the inputs, as far as it can be proven.
+ * @param byHash whether transactions are ordered by their hashes, and not by what they spend.
  * @returns whether every spent output is proven.
  * @throws ProofError `inputs`
  */
-export function checkSpent(raw: UtxoRaw, block: Block, places: Places, format: TransactionFormat): boolean {
+export function checkSpent(
+  raw: UtxoRaw,
+  block: Block,
+  places: Places,
+  format: TransactionFormat,
+  byHash: boolean,
+): boolean {
   const read = new Map<Buffer, Previous>()
   const previousOf = (bytes: Buffer, input: TransactionInput) => {
     const known = read.get(bytes) ?? readPrevious(bytes, format, input)
@@ -162,7 +170,7 @@ export function checkSpent(raw: UtxoRaw, block: Block, places: Places, format: T
     for (const input of block.transactions[at]!.inputs) {
       const spent = raw.spent[next++] ?? null
       proven &&= spent !== null && spent.source !== 'node'
-      checkInBlock(input, spent, block, at, places)
+      checkInBlock(input, spent, block, at, places, byHash)
       if (spent?.source !== 'transaction') continue
       const { hash, transaction } = previousOf(spent.transaction, input)
       if (!hash.equals(input.previousHash)) throw refuse(input, 'is not of the attached transaction')

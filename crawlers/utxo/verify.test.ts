@@ -255,6 +255,26 @@ describe('spent outputs', () => {
     expect(proofOf(rawOf(reordered, 5, [null, null]))).toBe('inputs')
   })
 
+  test('where transactions are ordered by their hashes, one may spend what a later one makes', () => {
+    const byHash = madeChain({ hashOrderHeight: 5 })
+    const spents = new Map<typeof spender, SpentOutput>([
+      [spender, spentByTransaction],
+      [child, spentInBlock],
+    ])
+    const [first, second] = [spender, child].sort((a, b) =>
+      Buffer.compare(Buffer.from(txid(a)).reverse(), Buffer.from(txid(b)).reverse()),
+    )
+    const of = (...made: (typeof spender)[]) =>
+      rawOf(
+        blockBytes([coinbase, ...made]),
+        5,
+        made.map(one => spents.get(one)!),
+      )
+    expect(proofOf(of(first!, second!), byHash)).toBe('none')
+    expect(proofOf(of(second!, first!), byHash)).toBe('txRoot')
+    expect([proofOf(of(spender, child)), proofOf(of(child, spender))]).toEqual(['none', 'inputs'])
+  })
+
   test('refused: outputs beyond 63 bits', () => {
     const huge = { outputs: [{ amount: 2n ** 63n, script: TRUE_SCRIPT }] }
     expect(proofOf(rawOf(blockBytes([huge]), 5))).toBe('inputs')

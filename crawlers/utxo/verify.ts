@@ -155,9 +155,19 @@ function checkSums(raw: UtxoRaw, block: Block): void {
   }
 }
 
+/** Printed hashes begin with their last byte. */
+function checkHashOrder(hashes: readonly Buffer[]): void {
+  const printed = hashes.map(hash => formatHex(reverseBytes(hash)))
+  const at = printed.findIndex((hash, place) => place > 1 && hash <= printed[place - 1]!)
+  if (at < 0) return
+  throw new ProofError('txRoot', `transaction ${at} ${printed[at]} is not above the one before it`)
+}
+
 function checkInputs(raw: UtxoRaw, block: Block, hashes: readonly Buffer[], rules: UtxoRules): boolean {
   checkAmounts(block)
-  const proven = checkSpent(raw, block, transactionPlaces(hashes), blockFormat(rules))
+  const byHash = rules.hashOrderHeight !== null && raw.height >= rules.hashOrderHeight
+  if (byHash) checkHashOrder(hashes)
+  const proven = checkSpent(raw, block, transactionPlaces(hashes), blockFormat(rules), byHash)
   checkSums(raw, block)
   return proven
 }
