@@ -296,7 +296,9 @@ describe('heads', () => {
       response.end(JSON.stringify(answer))
     })
     const nodes = keep(
-      await openNodes(bitcoinRegtest, [{ url: liar.url }, { url: node.url }], { rpc: { ...QUICK, backoffMs: 5_000 } }),
+      await openNodes(bitcoinRegtest, [{ url: liar.url }, { url: node.url }], {
+        rpc: { ...QUICK, backoffMs: 5_000 },
+      }),
     )
     expect(await nodes.head()).toBe(1_000_000)
     await expect(nodes.blockAt(1_000_000)).rejects.toBeInstanceOf(NotAvailableError)
