@@ -141,7 +141,7 @@ async function strayRows(sql: Sql, params: SqlParams): Promise<Difference[]> {
   )
   const strays = await sql.rows<{ table: string; height: string; rows: string }>(
     `SELECT * FROM (${ofTables.join(' UNION ALL ')}) ORDER BY height`,
-    { ...params, hidden: hidden.map(({ height }) => height) },
+    { ...params, hidden: hidden.map(({ height }) => Number(height)) },
   )
   for (const { table, height, rows } of strays) {
     const difference = `expected no rows where no block is published, got ${rows}`

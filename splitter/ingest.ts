@@ -23,6 +23,11 @@ export interface IngestDeps<Raw> {
    * caller goes on from where the tables stand then. Without a log theirs is carried out and what is left is written.
    */
   fromLog?: boolean
+  /**
+   * Keeps what was refused. Waited for before the batch is announced: once its entry stands, its whole part of the log
+   * counts as done and nobody reads the refused blocks there again.
+   */
+  onRefused?(failed: readonly FailedBlock[]): Promise<void>
 }
 
 /** Blocks in one batch unless told otherwise, and bytes of their archive form after which a batch is closed. */
@@ -126,6 +131,7 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
     }
     // The links that this batch was proven against may not be what is stored.
     if (contested) prepared = await preparer.prepare(blocks, { cancel })
+    if (prepared.failed.length > 0) await deps.onRefused?.(prepared.failed)
     if (prepared.ready.length + cancel.length > 0) {
       const together = await cancelElsewhere(prepared.ready, cancel)
       const offsets = offsetsOf(blocks, reorg)

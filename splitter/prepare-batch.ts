@@ -14,6 +14,8 @@ export interface FailedBlock {
   code: string
   /** It says of the chain something else than what is stored: what follows on it does not belong there either. */
   contradicts?: boolean
+  /** Its place in the log, where it comes from one. */
+  offset?: bigint
 }
 
 /** A fetched block that waits to be written. */
@@ -75,7 +77,7 @@ export function createPreparer<Raw>(deps: {
     const ready: EncodedPreparedBlock[] = []
     const own = new Map<number, StoredLink>()
     const beside = new Set(blocks.filter(isRefused(failed)).map(({ logged }) => formatHex(logged!.hash)))
-    for (const { height, raw } of attached) {
+    for (const { height, raw, logged } of attached) {
       // A batch may be on its way to the store meanwhile: its bytes need a turn now and then.
       await new Promise(setImmediate)
       try {
@@ -94,13 +96,13 @@ export function createPreparer<Raw>(deps: {
       } catch (error) {
         if (!(error instanceof AppError)) throw error
         const contradicts = error instanceof ProofError && error.proof === 'parent'
-        const hash = blocks.find(block => block.height === height)?.logged?.hash
-        if (contradicts && hash) beside.add(formatHex(hash))
+        if (contradicts && logged) beside.add(formatHex(logged.hash))
         failed.push({
           height,
           reason: describeError(error),
           code: error.code,
           ...(contradicts && { contradicts }),
+          ...(logged && { offset: logged.offset }),
         })
       }
     }
@@ -120,7 +122,7 @@ export function createPreparer<Raw>(deps: {
       if (!equalBytes(stored.hash, logged.hash)) {
         const [got, expected] = [logged.hash, stored.hash].map(chain.formatHash)
         const reason = `block ${height} ${got}: stored at this height is ${expected}, and nothing said that it left the chain`
-        failed.push({ height, reason, code: 'PROOF', contradicts: true })
+        failed.push({ height, reason, code: 'PROOF', contradicts: true, offset: logged.offset })
       } else {
         there.push(height)
       }

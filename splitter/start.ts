@@ -86,7 +86,11 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
     // what was done up to that place, even while another splitter of the same partition goes on.
     const done = await log.committed(place, SPLITTER_GROUP)
     const writer = await openWriter({ ...deps, partition })
-    const ingest = createIngest({ sql, chain, writer, fromLog: true })
+    let messages: LogMessage[] = []
+    const onRefused = async (failed: readonly FailedBlock[]) => {
+      for (const block of failed) await keep(findMessage(messages, block), block)
+    }
+    const ingest = createIngest({ sql, chain, writer, fromLog: true, onRefused })
     const announcer = await openAnnouncer(deps, partition)
     let next = later(done, await readLogPlace(sql, slug, partition, writer.committed()))
     await announcer.announce()
@@ -94,7 +98,7 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
     onProgress()
     let isSettled = false
     while (!signal.aborted) {
-      const messages = await readFrom(next)
+      messages = await readFrom(next)
       const last = messages.at(-1)
       if (last) {
         await writeAll(ingest, messages)
@@ -171,11 +175,12 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
         if (event.kind === 'revert') astray = null
       } catch (error) {
         if (!isAboutContent(error)) throw error
-        await refuse(message, error)
+        await keep(message, error)
+        refuse(message, error)
       }
     }
     failed.push(...(await ingest.flush()))
-    for (const block of failed) await refuse(findBlock(messages, block.height), block)
+    for (const block of failed) refuse(findMessage(messages, block), block)
   }
 
   /** Whether the block stands in a place of its own, right above a stored one or right below. */
@@ -211,31 +216,35 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
     }
   }
 
-  /**
-   * The message is kept with the reason. After a block that is at fault by itself the chain goes on: the height stays
-   * missing, and is seen to be. After one that contradicts what is stored, and after what may have been a revert, it
-   * goes on only with what follows on the tables.
-   */
-  async function refuse(message: LogMessage, problem: AppError | FailedBlock): Promise<void> {
+  /** The message is kept with the reason. Again, it is the same letter. */
+  async function keep(message: LogMessage, problem: AppError | FailedBlock): Promise<void> {
     const event = readable(message)
-    const reason = problem instanceof AppError ? describeError(problem) : problem.reason
-    const height = event?.kind === 'block' ? event.height : 0
-    logger.error({ chain: slug, height, code: problem.code, reason }, 'event set aside')
+    await setAside(sql, {
+      chain: slug,
+      partition,
+      height: heightOf(event),
+      hash: event?.kind === 'block' ? chain.formatHash(event.hash) : '',
+      code: problem.code,
+      reason: reasonOf(problem),
+      payload: message.value,
+      offset: message.offset,
+    })
+  }
+
+  /**
+   * After a block that is at fault by itself the chain goes on: the height stays missing, and is seen to be. After one
+   * that contradicts what is stored, and after what may have been a revert, it goes on only with what follows on the
+   * tables.
+   */
+  function refuse(message: LogMessage, problem: AppError | FailedBlock): void {
+    const event = readable(message)
+    const reason = reasonOf(problem)
     const isContradiction = problem instanceof AppError ? event?.kind !== 'block' : problem.contradicts
+    logger.error({ chain: slug, height: heightOf(event), code: problem.code, reason }, 'event set aside')
     // History is asked for height by height, from the tables: it never goes astray.
     if (partition === TIP_PARTITION && isContradiction && event?.kind !== 'finalize') {
       astray ??= { reason, passedOver: 0 }
     }
-    await setAside(sql, {
-      chain: slug,
-      partition,
-      height,
-      hash: event?.kind === 'block' ? chain.formatHash(event.hash) : '',
-      code: problem.code,
-      reason,
-      payload: message.value,
-      offset: message.offset,
-    })
   }
 
   function sentence(): string | null {
@@ -262,12 +271,19 @@ function readable(message: LogMessage): BlockEvent | null {
   }
 }
 
-/** The last event of that height: where one was refused, an earlier one may have left with a revert. */
-function findBlock(messages: readonly LogMessage[], height: number): LogMessage {
-  return messages.findLast(message => {
-    const event = readable(message)
-    return event?.kind === 'block' && event.height === height
-  })!
+function heightOf(event: BlockEvent | null): number {
+  return event?.kind === 'block' ? event.height : 0
+}
+
+function reasonOf(problem: AppError | FailedBlock): string {
+  return problem instanceof AppError ? describeError(problem) : problem.reason
+}
+
+/** By its place: there may be two events of a height, where one was refused and left with a revert. */
+function findMessage(messages: readonly LogMessage[], { height, offset }: FailedBlock): LogMessage {
+  const message = messages.find(candidate => candidate.offset === offset)
+  if (!message) throw new Error(`block ${height} was refused and is not among what was read`)
+  return message
 }
 
 function later(a: bigint, b: bigint): bigint {
