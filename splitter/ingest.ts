@@ -68,6 +68,8 @@ export interface Ingest<Raw> {
 /** A batch on its way into the store. Contested: another writer came first, so what stands there may be theirs. */
 interface Writing {
   batch: PreparedBlocks
+  /** Stored heights that it takes away and puts nothing at: they may still be read for a while. */
+  leaving: readonly number[]
   contested: Promise<boolean>
 }
 
@@ -124,7 +126,8 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
     let prepared: PreparedBlocks
     let contested: boolean
     try {
-      prepared = await preparer.prepare(blocks, { before: writing?.batch ?? null, cancel })
+      const leaving = [...cancel, ...(writing?.leaving ?? [])]
+      prepared = await preparer.prepare(blocks, { before: writing?.batch ?? null, cancel: leaving })
       if (deps.fromLog) await checkNotOvertaken(prepared)
     } finally {
       contested = await settled()
@@ -162,7 +165,8 @@ export function createIngest<Raw>(deps: IngestDeps<Raw>): Ingest<Raw> {
     })
     // Whoever waits for it gets the error; until then it is nobody's.
     contested.catch(() => {})
-    writing = { batch, contested }
+    const leaving = (rest.cancel ?? []).filter(height => !batch.links.has(height))
+    writing = { batch, leaving, contested }
   }
 
   /** Waits for the batch that is being written. @returns whether it was contested. */

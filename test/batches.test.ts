@@ -3,9 +3,12 @@ import { expect, test } from 'vitest'
 import { bitcoinRegtest } from '../crawlers/chains/bitcoin-regtest.ts'
 import { fetchBlocks } from '../crawlers/fetch.ts'
 import { openRpc } from '../crawlers/rpc.ts'
+import { registerChain } from '../splitter/chain-row.ts'
+import { checkChain } from '../splitter/check.ts'
 import { createIngest } from '../splitter/ingest.ts'
 import { openWriter } from '../splitter/writer.ts'
 import { dumpViews, openTestStore } from './harness.ts'
+import { type PaperBlock, paperBlocks, paperChain, paperHash } from './paper-chain.ts'
 
 const recording = fileURLToPath(new URL('fixtures/recordings/bitcoin-regtest', import.meta.url))
 const chain = bitcoinRegtest
@@ -40,4 +43,33 @@ test('a batch that is prepared while the one before is written knows its links a
   expect(large.batches).toBe(1)
   expect(small.batches).toBeGreaterThan(5)
   expect(small.views).toEqual(large.views)
+})
+
+test('a reorg longer than a batch: what the first batch takes away is not in the way of the next', async () => {
+  const store = await openTestStore()
+  try {
+    const paper = paperChain('long-reorg')
+    const { sql } = store
+    await registerChain(sql, paper.definition)
+    const writer = await openWriter({ sql, chain: paper, owner: 'test' })
+    const ingest = createIngest({ sql, chain: paper, writer, batchBlocks: 3, fromLog: true })
+    let offset = 0n
+    const add = async (raw: PaperBlock) => {
+      const logged = { hash: paperHash(raw.height, raw.fork), offset: ++offset }
+      expect(await ingest.add({ height: raw.height, raw, logged })).toEqual([])
+    }
+    for (const raw of paperBlocks(0, 12)) await add(raw)
+    expect(await ingest.revert({ height: 4, hash: paperHash(4, 0) }, ++offset)).toEqual([])
+    for (const raw of paperBlocks(5, 14, 1, 0)) await add(raw)
+    expect(await ingest.flush()).toEqual([])
+    const rows = await sql.rows<{ hash: string }>(
+      `SELECT hash FROM blocks WHERE chain = 'long-reorg' ORDER BY height`,
+    )
+    expect(rows.map(({ hash }) => hash)).toEqual(
+      Array.from({ length: 15 }, (_, height) => paperHash(height, height < 5 ? 0 : 1).toString('hex')),
+    )
+    expect((await checkChain({ sql, chain: paper })).differences).toEqual([])
+  } finally {
+    await store.close()
+  }
 })

@@ -82,7 +82,7 @@ function start(module: ChainModule<PaperBlock>, through = sql, partition = TIP_P
 }
 
 async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  for (let round = 0; round < 1_000; round++) {
+  for (let round = 0; round < 6_000; round++) {
     if (await isSo()) return
     await sleep(20)
   }
