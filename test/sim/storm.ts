@@ -40,7 +40,7 @@ function mineSome(chain: RegtestChain, blocks: number): void {
 
 /** How deep reorg number `at` of a storm goes: from 1 to 64, mostly a few blocks. */
 export function stormDepth(at: number): number {
-  return at % 20 === 19 ? 64 : 1 + ((at * 7) % (at % 5 === 4 ? 30 : 6))
+  return at % 20 === 5 ? 64 : 1 + ((at * 7) % (at % 5 === 4 ? 30 : 6))
 }
 
 /**
