@@ -26,7 +26,7 @@ export interface FollowSettings {
   /** Blocks that are fetched at the same time. */
   lookAhead: number
   /** Nodes that have to give the same hash before a block is handed on; 1 when one is enough. */
-  confirmWith?: number
+  confirmWith: number
   /** How often it is looked for blocks that were handed on and are not stored. */
   gapLookMs?: number
 }
@@ -361,7 +361,7 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
 
   /** The blocks up to the last that enough nodes have. */
   async function confirmedOf(blocks: readonly Crawled[]): Promise<readonly Crawled[]> {
-    const wanted = settings.confirmWith ?? 1
+    const wanted = settings.confirmWith
     if (wanted <= 1) return blocks
     for (let count = blocks.length; count > 0; count--) {
       const { height, hash } = blocks[count - 1]!.verified

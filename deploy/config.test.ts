@@ -221,6 +221,15 @@ describe('chains', () => {
     expect(pinned.chain.definition.genesisHash).toBe(hash)
   })
 
+  test('how many nodes have to agree on a new block', async () => {
+    const of = async (text: string) => findChain(await read(text), 'bitcoin').confirmWith
+    expect(await of('chains: { bitcoin: { endpoints: [http://a, http://b], confirmWith: 2 } }')).toBe(2)
+    expect(await of('chains: { bitcoin: {} }')).toBe(1)
+    expect(await refusal('chains: { bitcoin: { confirmWith: 0 } }')).toMatch(
+      /^chains\.bitcoin\.confirmWith: /,
+    )
+  })
+
   test('a private chain may not take the name of a built-in one', async () => {
     expect(await refusal(privateChain('ethereum'))).toMatch(/^chains\.ethereum: .*taken by a built-in chain/)
   })

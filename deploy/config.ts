@@ -34,6 +34,7 @@ const chainSettingsShape = {
   history: z.union([z.enum(['all', 'none']), z.int().min(0)]).optional(),
   pollSeconds: z.number().min(0.1).max(3600).optional(),
   maxReorgDepth: z.int().positive().max(100_000).optional(),
+  confirmWith: z.int().positive().max(100).optional(),
 }
 
 const knownChainSettings = object(chainSettingsShape)
@@ -88,6 +89,8 @@ export interface ChainSettings {
   /** First height that is filled in behind the tip; null for none. */
   historyFrom: number | null
   pollMs: number
+  /** Nodes that have to give the same block before it is taken; 1 when one is enough. */
+  confirmWith: number
 }
 
 export interface Config {
@@ -271,6 +274,7 @@ function withDefaults(known: Chain, given: KnownSettings): ChainSettings {
     chain,
     historyFrom: history === 'all' ? 0 : history === 'none' ? null : history,
     pollMs: (given.pollSeconds ?? 2) * 1000,
+    confirmWith: given.confirmWith ?? 1,
     endpoints: endpoints.map(item => (typeof item === 'string' ? { url: item } : toEndpoint(item))),
     recoverSenders: given.recoverSenders ?? false,
     traces: given.traces ?? true,

@@ -1,10 +1,11 @@
 import { setMaxListeners } from 'node:events'
 import type { Logger } from 'pino'
+import type { Chain } from '../crawlers/chain.ts'
 import { type Follower, startFollow } from '../crawlers/follow.ts'
 import type { StoredBlocks } from '../crawlers/fork.ts'
 import { type Nodes, openNodes } from '../crawlers/nodes.ts'
 import type { ChainDefinition } from '../schema/chain.ts'
-import { describeError, EndpointError } from '../schema/errors.ts'
+import { ConfigError, describeError, EndpointError } from '../schema/errors.ts'
 import { HISTORY_PARTITION, TIP_PARTITION } from '../schema/events.ts'
 import type { BlockLog, Sql } from '../schema/ports.ts'
 import type { FollowStatus, StatusBoard } from '../schema/status.ts'
@@ -40,7 +41,7 @@ interface Line {
 
 /**
  * Starts to follow every chain.
- * @throws ConfigError for an endpoint that is not understood.
+ * @throws ConfigError for an endpoint that is not understood, or fewer of them than have to agree.
  */
 export async function startPipeline(deps: PipelineDeps): Promise<Pipeline> {
   const { chains, sql, log, logger } = deps
@@ -48,6 +49,7 @@ export async function startPipeline(deps: PipelineDeps): Promise<Pipeline> {
   const splitting = new AbortController()
   // Every chain waits on them in a few places at once.
   setMaxListeners(0, crawling.signal, splitting.signal)
+  for (const { chain, endpoints, confirmWith } of chains) expectEnough(chain, endpoints.length, confirmWith)
   const opened = await openAll(chains)
   for (const { chain } of chains) await registerChain(sql, chain.definition)
 
@@ -73,6 +75,7 @@ export async function startPipeline(deps: PipelineDeps): Promise<Pipeline> {
         settings: {
           historyFrom: settings.historyFrom,
           pollMs: settings.pollMs,
+          confirmWith: settings.confirmWith,
           maxUnreadBytes: MAX_UNREAD_BYTES,
           lookAhead: LOOK_AHEAD,
         },
@@ -92,6 +95,13 @@ export async function startPipeline(deps: PipelineDeps): Promise<Pipeline> {
       await Promise.all(lines.flatMap(line => line.splitters.map(splitter => splitter.done)))
     },
   }
+}
+
+function expectEnough({ definition }: Chain, endpoints: number, confirmWith: number): void {
+  if (confirmWith <= Math.max(1, endpoints)) return
+  throw new ConfigError(
+    `chains.${definition.slug}.confirmWith: expected at most as many nodes as there are endpoints (${endpoints}), got ${confirmWith}`,
+  )
 }
 
 async function openAll(chains: readonly ChainSettings[]): Promise<Nodes<unknown>[]> {

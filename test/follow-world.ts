@@ -35,6 +35,7 @@ export async function openWorld(): Promise<World> {
           traces: true,
           historyFrom: 0,
           pollMs: 50,
+          confirmWith: 1,
           ...settings,
         },
       ]

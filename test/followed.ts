@@ -123,7 +123,14 @@ export async function openFollowed(
         finality: async () => finality,
       },
       findOutputs: async outpoints => outpoints.map(() => null),
-      settings: { historyFrom: 0, pollMs: 5, maxUnreadBytes: 1 << 28, lookAhead: 8, ...settings },
+      settings: {
+        historyFrom: 0,
+        pollMs: 5,
+        maxUnreadBytes: 1 << 28,
+        lookAhead: 8,
+        confirmWith: 1,
+        ...settings,
+      },
     },
     signal,
   )

@@ -77,6 +77,23 @@ describe('a node that is behind', () => {
     expect(balanced.calls).toBeGreaterThan(1_000)
   })
 
+  test('where two have to agree, a block is taken when both have it', async () => {
+    const chain = mined('agree', 40)
+    let lag = 3
+    const late = viewOf(chain, () => blocksOf(chain).slice(0, chain.head.height + 1 - lag))
+    const urls = [await startNode(chain), await startNode(late)]
+    const followed = await follow(bitcoinRegtest, urls, { confirmWith: 2 })
+    await until('what both have', () => followed.tip()?.height === 37)
+    await until('a word', () =>
+      /known to 1 of 2 nodes, 2 have to give it/.test(followed.follower.status().waitingFor ?? ''),
+    )
+    await pause(SOME_LOOKS_MS)
+    expect(followed.tip()?.height).toBe(37)
+    lag = 0
+    await until('the head', () => followed.tip()?.hash === chain.head.hash)
+    expect([followed.hashes(), followed.reverts]).toEqual([hashesOf(chain), []])
+  })
+
   test('the only one there is: waited for, and said', async () => {
     const chain = mined('waits', 40)
     let lag = 0

@@ -46,6 +46,7 @@ const settings = {
   traces: false,
   historyFrom: null,
   pollMs: 1_000,
+  confirmWith: 1,
 }
 process.exitCode = await runIndex(
   {

@@ -83,7 +83,7 @@ export async function startLine(deps: LineDeps): Promise<Line> {
       stored: storedBlocks(life.sql, chain.definition),
       findOutputs: createOutputLookup(life.sql, slug),
       logger,
-      settings: { historyFrom, pollMs: 20, maxUnreadBytes, lookAhead },
+      settings: { historyFrom, pollMs: 20, maxUnreadBytes, confirmWith: 1, lookAhead },
     },
     crawling.signal,
   )
