@@ -197,6 +197,35 @@ export async function countDeadLetters(read: Reader): Promise<Map<string, number
   return new Map(rows.map(row => [row.slug, Number(row.letters)]))
 }
 
+/** An event that was set aside and waits. */
+export interface DeadLetterRecord {
+  chain: string
+  height: number | null
+  hash: string | null
+  code: string
+  reason: string
+  /** Unix seconds. */
+  unixTime: number
+  attempts: number
+}
+
+const MOST_LETTERS = 100
+
+/** The newest events that could not be stored and wait. */
+export async function readDeadLetters(read: Reader): Promise<DeadLetterRecord[]> {
+  const rows = await read.rows<Omit<DeadLetterRecord, 'height'> & { height: string }>(
+    `SELECT toString(chain) AS chain, height, hash, toString(code) AS code, reason, toUnixTimestamp(time) AS unixTime,
+      attempts
+    FROM ${from('dead_letters')} WHERE resolved_at IS NULL
+    ORDER BY time DESC, chain, partition, offset LIMIT ${MOST_LETTERS}`,
+  )
+  return rows.map(({ height, hash, ...row }) => ({
+    ...row,
+    height: hash === '' ? null : Number(height),
+    hash: hash === '' ? null : hash,
+  }))
+}
+
 /** Reorgs that were followed. */
 export async function countReorgs(read: Reader): Promise<Map<string, number>> {
   const rows = await read.rows<{ slug: string; reorgs: string }>(

@@ -8,7 +8,13 @@ import { finalityOf, tipOf } from './heights.ts'
 import { formatNodeId } from './node-id.ts'
 import { countAssets, readNewestAssets } from './queries-address.ts'
 import { type ReorgRecord, readReorgs } from './queries-block.ts'
-import { type ChainRecord, countDeadLetters, countReorgs } from './queries-chain.ts'
+import {
+  type ChainRecord,
+  countDeadLetters,
+  countReorgs,
+  type DeadLetterRecord,
+  readDeadLetters,
+} from './queries-chain.ts'
 import { countDropped, readTransactionsOfReorg } from './queries-transaction.ts'
 import { blockConnection } from './resolvers-block.ts'
 
@@ -136,5 +142,11 @@ export const chainResolvers = {
     chains: async (_: unknown, __: unknown, { load }: ApiContext) => (await load.chains()).all,
     deadLetters: async (_: unknown, __: unknown, { read }: ApiContext) =>
       [...(await countDeadLetters(read)).values()].reduce((sum, one) => sum + one, 0),
+    setAside: (_: unknown, __: unknown, { read }: ApiContext) => readDeadLetters(read),
+  },
+
+  DeadLetter: {
+    chain: (letter: DeadLetterRecord, _: unknown, { load }: ApiContext) => load.chain(letter.chain),
+    time: ({ unixTime }: DeadLetterRecord) => unixTime,
   },
 }

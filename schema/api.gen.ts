@@ -1081,7 +1081,25 @@ export type Status = {
   version: Scalars['String']['output'];
   startedAt: Scalars['DateTime']['output'];
   chains: Array<Chain>;
+  /** How many events wait that could not be stored. */
   deadLetters: Scalars['Height']['output'];
+  /** The newest of them, up to 100. What is set aside is missing until it is replayed or comes again. */
+  setAside: Array<DeadLetter>;
+};
+
+/** An event of a chain's log that could not be stored. */
+export type DeadLetter = {
+  __typename?: 'DeadLetter';
+  chain: Chain;
+  /** Null where the event names no block. */
+  height: Maybe<Scalars['Height']['output']>;
+  hash: Maybe<Scalars['String']['output']>;
+  code: Scalars['String']['output'];
+  reason: Scalars['String']['output'];
+  /** When it was set aside. */
+  time: Scalars['DateTime']['output'];
+  /** How often it was replayed in vain. */
+  attempts: Scalars['Int']['output'];
 };
 
 export type BlockEventType =

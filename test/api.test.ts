@@ -552,12 +552,15 @@ describe('the whole schema', () => {
     const { status, reorgs, reorg, blocks, chains } = await ask(`{
       chains { slug }
       search(query: "evm-local") { query readAs hits { chain { slug } target { __typename } } notIndexed { slug } }
-      status { version startedAt deadLetters chains { slug } }
+      status {
+        version startedAt deadLetters chains { slug }
+        setAside { chain { slug } height hash code reason time attempts }
+      }
       reorg(chain: "evm-local", batch: 1) { id }
       blocks(first: 1) { nodes { reorg { id } transactions(first: 1) { nodes { minedAgain { hash } } } } }
       reorgs { totalCount nodes { id } edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
     }`)
-    expect(status).toMatchObject({ version: '0.0.0-test', deadLetters: 0 })
+    expect(status).toMatchObject({ version: '0.0.0-test', deadLetters: 0, setAside: [] })
     expect(status.startedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
     expect(status.chains).toEqual(chains)
     expect(reorgs.totalCount).toBe(0)

@@ -115,3 +115,50 @@ describe('a reorg', () => {
     expect(world.logged).toEqual([])
   })
 })
+
+test('an event that was set aside is listed with its reason, until it is resolved', async () => {
+  const columns = 'chain, partition, offset, height, time, hash, code, reason, attempts, resolved_at'
+  const letter = (offset: number, rest: string) =>
+    world.sql.command(`INSERT INTO wanlian.dead_letters (${columns}) VALUES ('paper', 0, ${offset}, ${rest})`)
+  await letter(5, `7, toDateTime(1700000007, 'UTC'), 'ab', 'PROOF', 'txRoot: <b>no</b>', 2, NULL`)
+  await letter(6, `0, toDateTime(1700000006, 'UTC'), '', 'MALFORMED', 'no event', 0, NULL`)
+  await letter(7, `8, toDateTime(1700000008, 'UTC'), 'cd', 'PROOF', 'was wrong', 0, now()`)
+  const { status } = await world.ask(
+    '{ status { deadLetters setAside { chain { slug } height hash code reason time attempts } } }',
+  )
+  const chain = { slug: 'paper' }
+  expect(status).toEqual({
+    deadLetters: 2,
+    setAside: [
+      {
+        chain,
+        height: 7,
+        hash: 'ab',
+        code: 'PROOF',
+        reason: 'txRoot: <b>no</b>',
+        time: '2023-11-14T22:13:27Z',
+        attempts: 2,
+      },
+      {
+        chain,
+        height: null,
+        hash: null,
+        code: 'MALFORMED',
+        reason: 'no event',
+        time: '2023-11-14T22:13:26Z',
+        attempts: 0,
+      },
+    ],
+  })
+  for (const [language, word] of [
+    ['en', 'Set aside with the reason'],
+    ['zh', '已连同原因搁置'],
+  ] as const) {
+    const page = await get('/status', language)
+    expect(page.text).toContain(word)
+    expect(page.html).toContain('txRoot: &lt;b&gt;no&lt;/b&gt;')
+    expect(page.html).not.toContain('was wrong')
+  }
+  await world.sql.command('TRUNCATE TABLE wanlian.dead_letters')
+  expect((await get('/status')).text).not.toContain('Set aside with the reason')
+})

@@ -1,4 +1,11 @@
-import { CHAIN_EXTENT, CHAIN_NAME, type ChainExtent, FOLLOWING, type Following } from './graph.ts'
+import {
+  CHAIN_EXTENT,
+  CHAIN_NAME,
+  type ChainExtent,
+  type ChainName,
+  FOLLOWING,
+  type Following,
+} from './graph.ts'
 
 export interface ChainStatus extends ChainExtent {
   finalHeight: number | null
@@ -9,13 +16,29 @@ export interface ChainStatus extends ChainExtent {
   reorgs: { nodes: { time: string }[]; totalCount: number }
 }
 
+export interface DeadLetter {
+  chain: ChainName
+  height: number | null
+  code: string
+  reason: string
+  time: string
+  attempts: number
+}
+
 export interface StatusData {
-  status: { version: string; startedAt: string; deadLetters: number; chains: ChainStatus[] }
+  status: {
+    version: string
+    startedAt: string
+    deadLetters: number
+    setAside: DeadLetter[]
+    chains: ChainStatus[]
+  }
 }
 export const statusDocument = /* GraphQL */ `
   query Status {
     status {
       version startedAt deadLetters
+      setAside { chain { ...ChainName } height code reason time attempts }
       chains {
         ...ChainExtent finalHeight blockCount transactionCount incompleteBecause following { ...Following }
         reorgs(first: 1) { nodes { time } totalCount }

@@ -309,6 +309,8 @@ export const enPages = {
     chains: 'Chains',
     nodes: 'Nodes',
     noNodes: 'No node is being asked at the moment.',
+    setAside:
+      'Set aside with the reason. Their heights are missing until the blocks come again or the operator replays them: wanlian replay <chain>.',
     reachable: 'answers',
     unreachable: 'no answer',
   },

@@ -150,6 +150,8 @@ export const en = {
     missing: 'Missing',
     pace: 'Pace',
     reorgs: 'Reorgs',
+    reason: 'Reason',
+    attempts: 'Replayed',
   },
   facts: {
     hash: 'Hash',

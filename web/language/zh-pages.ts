@@ -240,6 +240,7 @@ export const zhPages: typeof enPages = {
     chains: '链',
     nodes: '节点',
     noNodes: '目前没有询问任何节点。',
+    setAside: '已连同原因搁置。在区块再次到来或由运维者重放（wanlian replay <链>）之前，其高度缺失。',
     reachable: '有应答',
     unreachable: '无应答',
   },

@@ -143,6 +143,8 @@ export const zh: Texts = {
     missing: '缺少',
     pace: '速度',
     reorgs: '重组',
+    reason: '原因',
+    attempts: '重放次数',
   },
   facts: {
     hash: '哈希',

@@ -1,4 +1,4 @@
-import type { ChainStatus, StatusData } from '../data/status.ts'
+import type { ChainStatus, DeadLetter, StatusData } from '../data/status.ts'
 import { formatCount, formatDuration, formatRate } from '../format.ts'
 import { ChainLink } from '../ui/chain-mark.tsx'
 import { Facts } from '../ui/facts.tsx'
@@ -35,6 +35,13 @@ export function StatusPage({ view, data }: { view: View; data: StatusData }) {
           <ChainLink chain={chain} /> {chain.following?.problem}
         </Notice>
       ))}
+      {chains.map(chain =>
+        chain.following?.waitingFor ? (
+          <Notice>
+            <ChainLink chain={chain} /> {chain.following.waitingFor}
+          </Notice>
+        ) : null,
+      )}
       <Facts
         facts={[
           { label: text.facts.program, value: status.version },
@@ -55,6 +62,18 @@ export function StatusPage({ view, data }: { view: View; data: StatusData }) {
           <ChainStatusTable view={view} chains={chains} />
         )}
       </section>
+      {status.setAside.length === 0 ? null : (
+        <section class="list" aria-labelledby="letters-title">
+          <header>
+            <h2 id="letters-title">
+              {text.facts.deadLetters}{' '}
+              <span class="count">{formatCount(status.deadLetters, view.language)}</span>
+            </h2>
+          </header>
+          <p class="sentence">{page.setAside}</p>
+          <LetterTable view={view} letters={status.setAside} />
+        </section>
+      )}
       <section class="list" aria-labelledby="nodes-title">
         <header>
           <h2 id="nodes-title">
@@ -152,6 +171,36 @@ function ChainStatusTable({ view, chains }: { view: View; chains: readonly Chain
             )
           },
         },
+      ]}
+    />
+  )
+}
+
+function LetterTable({ view, letters }: { view: View; letters: readonly DeadLetter[] }) {
+  const { columns, facts } = view.text
+  const count = (value: number) => formatCount(value, view.language)
+  return (
+    <Table
+      caption={facts.deadLetters}
+      rows={letters}
+      columns={[
+        { head: columns.chain, cell: (letter: DeadLetter) => <ChainLink chain={letter.chain} /> },
+        {
+          head: columns.height,
+          place: 'end',
+          cell: ({ height }) => (height === null ? '–' : count(height)),
+        },
+        {
+          head: columns.reason,
+          place: 'main',
+          cell: ({ code, reason }) => (
+            <>
+              {code} <bdi class="last-error">{reason}</bdi>
+            </>
+          ),
+        },
+        { head: columns.age, place: 'second', cell: ({ time }) => <Age view={view} at={time} /> },
+        { head: columns.attempts, place: 'last', wide: true, cell: ({ attempts }) => count(attempts) },
       ]}
     />
   )
