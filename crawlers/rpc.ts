@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import PQueue from 'p-queue'
 import type { Identity } from '../schema/chain.ts'
 import {
@@ -115,6 +116,8 @@ export async function openRpc(
   const settings = { ...DEFAULTS, ...given }
   const opened = await Promise.all(endpoints.map(endpoint => openEndpoint(endpoint, settings.timeoutMs)))
   const closing = new AbortController()
+  // As many calls wait for their turn as there are, each until it is closed.
+  setMaxListeners(0, closing.signal)
   const members = opened.map(endpoint => createMember(endpoint, settings, closing.signal))
   const watched = members.filter(member => member.endpoint.watch)
 

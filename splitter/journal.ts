@@ -138,6 +138,7 @@ function rowOf(entry: JournalEntry): Record<string, unknown> {
 }
 
 interface EntryRow {
+  partition: number
   batch: string
   owner: string
   time: number
@@ -155,30 +156,50 @@ interface EntryRow {
  * Entries of some batches, ascending. Should a token have been forgotten and two entries stand for a batch, every reader
  * agrees on the same one.
  */
-export async function readEntries(
+export function readEntries(
   sql: Sql,
   chain: string,
   partition: number,
   batches: readonly number[],
 ): Promise<JournalEntry[]> {
-  if (batches.length === 0) return []
-  const rows = await sql.rows<EntryRow>(
-    `SELECT batch, owner, toUnixTimestamp(time) AS time, split_version, offset_from, offset_to, reorg, undone,
+  return readPlaces(
+    sql,
+    chain,
+    batches.map(batch => ({ partition, batch })),
+  )
+}
+
+type Place = Pick<JournalEntry, 'partition' | 'batch'>
+
+async function readPlaces(sql: Sql, chain: string, places: readonly Place[]): Promise<JournalEntry[]> {
+  if (places.length === 0) return []
+  const nameOf = ({ partition, batch }: { partition: number; batch: number | string }) =>
+    `${partition}/${batch}`
+  const asked = new Set(places.map(nameOf))
+  const found = await sql.rows<EntryRow>(
+    `SELECT partition, batch, owner, toUnixTimestamp(time) AS time, split_version, offset_from, offset_to, reorg, undone,
       arrayMap((h, x, l) -> CAST((h, hex(x), l), 'Tuple(height UInt64, hash String, linked UInt8)'),
         blocks.height, blocks.hash, blocks.linked) AS added,
       arrayMap((h, v) -> CAST((h, v), 'Tuple(height UInt64, version UInt64)'), cancels.height, cancels.version) AS cancelled,
       arrayMap((n, r, d) -> CAST((n, r, d), 'Tuple(name String, rows UInt64, digest String)'),
         tables.name, tables.rows, tables.digest) AS tables
     FROM ${JOURNAL}
-    WHERE chain = {chain:String} AND partition = {partition:UInt16} AND batch IN {batches:Array(UInt64)}
-    ORDER BY batch, undone, time, owner`,
-    { chain, partition, batches: [...batches] },
+    WHERE chain = {chain:String} AND partition IN {partitions:Array(UInt16)} AND batch IN {batches:Array(UInt64)}
+    ORDER BY partition, batch, undone, time, owner`,
+    {
+      chain,
+      partitions: [...new Set(places.map(place => place.partition))],
+      batches: [...new Set(places.map(place => place.batch))],
+    },
   )
-  const undone = new Set(rows.filter(row => row.undone === 1).map(row => row.batch))
-  const standing = rows.filter((row, at) => row.undone === 0 && row.batch !== rows[at - 1]?.batch)
+  const rows = found.filter(row => asked.has(nameOf(row)))
+  const undone = new Set(rows.filter(row => row.undone === 1).map(nameOf))
+  const standing = rows.filter(
+    (row, at) => row.undone === 0 && (at === 0 || nameOf(row) !== nameOf(rows[at - 1]!)),
+  )
   return standing.map(row => ({
     chain,
-    partition,
+    partition: row.partition,
     batch: Number(row.batch),
     owner: row.owner,
     time: row.time,
@@ -191,7 +212,7 @@ export async function readEntries(
     })),
     cancels: row.cancelled.map(block => ({ height: Number(block.height), version: BigInt(block.version) })),
     reorg: row.reorg === 1,
-    undone: undone.has(row.batch),
+    undone: undone.has(nameOf(row)),
     tables: row.tables.map(table => ({ ...table, rows: Number(table.rows) })),
   }))
 }
@@ -306,13 +327,15 @@ export async function readHeld(sql: Sql, chain: string): Promise<Ranges> {
     `SELECT partition, committed, ranges FROM ${CHECKPOINTS} FINAL WHERE chain = {chain:String}`,
     { chain },
   )
-  const open = await Promise.all(
-    rows.map(row => readEntry(sql, chain, row.partition, Number(row.committed) + 1)),
+  const open = await readPlaces(
+    sql,
+    chain,
+    rows.map(row => ({ partition: row.partition, batch: Number(row.committed) + 1 })),
   )
   const held = open.flatMap(entry => [
-    ...(entry?.blocks ?? []),
+    ...entry.blocks,
     // What left the chain is missing until something else is there.
-    ...(entry && !entry.reorg ? entry.cancels : []),
+    ...(entry.reorg ? [] : entry.cancels),
   ])
   return mergeRanges([
     ...rows.flatMap(row => parseRanges(row.ranges)),

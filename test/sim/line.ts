@@ -50,7 +50,7 @@ export function startSplitters(
         owner,
         isGone,
         takeOverMs: TAKE_OVER_MS,
-        settleMs: 1_500,
+        settleMs: 4_000,
       },
       splitting.signal,
     ),

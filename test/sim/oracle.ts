@@ -113,7 +113,8 @@ export function compareValues(what: string, expected: unknown, got: unknown): Pr
 
 async function compareDumps({ sql, script, blocks }: OracleDeps): Promise<Problems> {
   const clean = `${script.chain.definition.slug}-clean`
-  await indexCleanly(sql, { ...script, slug: clean, blocks })
+  const isThere = (await readPublished(sql, clean)).length > 0
+  if (!isThere) await indexCleanly(sql, { ...script, slug: clean, blocks })
   const both = [script.chain.definition.slug, clean] as const
   const [got, expected] =
     script.seed % TOTALS_EVERY === 0

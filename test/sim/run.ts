@@ -25,6 +25,8 @@ export interface SeedOutcome {
 export interface SimDeps {
   sql: SqlClient
   logger: Logger
+  /** Called with what is left and with who judges it, before it is cleared away. */
+  inspect?: (left: { slug: string; record: Record }, judgeAgain: () => Promise<Problems>) => Promise<void>
 }
 
 /** After the last fault. */
@@ -51,7 +53,7 @@ export async function runScript(script: Script, deps: SimDeps): Promise<SeedOutc
 async function live(
   script: Script,
   directory: string,
-  { sql, logger }: SimDeps,
+  { sql, logger, inspect }: SimDeps,
 ): Promise<{ problems: Problems; reorgs: number; deaths: number }> {
   const { seed, chain } = script
   const blocks = indexBlocks(script.steps.flatMap(({ view, other }) => [view, other ?? []]))
@@ -118,7 +120,10 @@ async function live(
     const problems = await settled(script, sql, record, program)
     await Promise.all([program.stop(), rivals?.stop()])
     const reorgs = record.events.filter(({ event }) => event.kind === 'revert').length
-    return { problems: [...problems, ...(await judge({ sql, script, blocks, record }))], reorgs, deaths }
+    const judgeNow = () => judge({ sql, script, blocks, record })
+    problems.push(...(await judgeNow()))
+    await inspect?.({ slug: chain.definition.slug, record }, judgeNow)
+    return { problems, reorgs, deaths }
   } finally {
     for (const life of alive.values()) life.die()
     await Promise.all([...programs].map(line => line.stop()))
