@@ -22,6 +22,8 @@ export interface PipelineDeps {
   sql: Sql
   log: BlockLog
   logger: Logger
+  /** What may wait in the log of each chain's partition before its crawler waits too, in bytes. */
+  maxUnreadBytes?: number
 }
 
 /** Crawlers and splitters of all chains, each by itself: what stops one does not stop the others. */
@@ -76,7 +78,7 @@ export async function startPipeline(deps: PipelineDeps): Promise<Pipeline> {
           historyFrom: settings.historyFrom,
           pollMs: settings.pollMs,
           confirmWith: settings.confirmWith,
-          maxUnreadBytes: MAX_UNREAD_BYTES,
+          maxUnreadBytes: deps.maxUnreadBytes ?? MAX_UNREAD_BYTES,
           lookAhead: LOOK_AHEAD,
         },
       },
