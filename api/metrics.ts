@@ -62,6 +62,10 @@ export function createMetrics(read: Reader, status: StatusBoard): Metrics {
   const reachable = gauge('wanlian_node_reachable', '1 where the node answers', ['chain', 'node'])
   const calls = gauge('wanlian_node_calls', 'Calls to the node since the start', ['chain', 'node'])
   const errors = gauge('wanlian_node_errors', 'Calls that failed since the start', ['chain', 'node'])
+  const budget = gauge('wanlian_node_calls_per_second', 'Calls a second that the node is given at most', [
+    'chain',
+    'node',
+  ])
   const latency = gauge('wanlian_node_latency_seconds', "Median of the node's last answers", [
     'chain',
     'node',
@@ -78,6 +82,7 @@ export function createMetrics(read: Reader, status: StatusBoard): Metrics {
     reachable,
     calls,
     errors,
+    budget,
     latency,
   ]
 
@@ -113,6 +118,7 @@ export function createMetrics(read: Reader, status: StatusBoard): Metrics {
         calls.set(ofNode, node.calls)
         errors.set(ofNode, node.errors)
         if (node.latencyMs !== null) latency.set(ofNode, node.latencyMs / 1000)
+        if (node.callsPerSecond !== null) budget.set(ofNode, node.callsPerSecond)
       }
     }
   }

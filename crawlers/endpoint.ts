@@ -39,6 +39,8 @@ export interface Endpoint {
 export interface EndpointSettings {
   url: string
   headers?: Readonly<Record<string, string>>
+  /** Never asked more often than that. */
+  callsPerSecond?: number
 }
 
 /** The longest answer that is taken from a node. */
@@ -123,14 +125,17 @@ export function readRetryAfter(header: string | string[] | undefined): number | 
 }
 
 const METHOD_NOT_FOUND = -32601
-const PASSING_STATUSES = [408, 429, 502, 503, 504]
+const TOO_MANY_REQUESTS = 429
+const PASSING_STATUSES = [408, TOO_MANY_REQUESTS, 502, 503, 504]
 /**
- * Trouble of the node, not an answer: bitcoind that still starts (-28), a provider's limit (-32005), an internal error
- * (-32603), a resource that is not there at the moment (-32002). Taken for "absent" it would make incomplete blocks.
+ * Trouble of the node, not an answer: bitcoind that still starts (-28), an internal error (-32603), a resource that is
+ * not there at the moment (-32002). Taken for "absent" it would make incomplete blocks.
  */
-const PASSING_CODES = [-28, -32002, -32005, -32603]
+const PASSING_CODES = [-28, -32002, -32603]
+/** A provider's limit (EIP-1474). */
+const LIMIT_EXCEEDED = -32005
 /** Providers that limit with a code of their own and HTTP 200. */
-const PASSING_WORDS = /\brate.?limit|too many requests|request limit|limit exceeded for/i
+const LIMIT_WORDS = /\brate.?limit|too many requests|request limit|limit exceeded for/i
 
 /** What an endpoint answered, before it is understood. */
 export interface Answered {
@@ -146,8 +151,11 @@ export interface Answered {
 /** The `result` of an answer; what is not one is thrown as the error that it is. */
 export function readAnswer(answered: Answered, parse: ParseJson): unknown {
   const { name, method, status, body, retryAfterMs } = answered
-  const trouble = (text: string, cause?: unknown) =>
-    new EndpointError(text, { cause, details: retryAfterMs === null ? {} : { retryAfterMs } })
+  const trouble = (text: string, cause?: unknown, tooOften = status === TOO_MANY_REQUESTS) =>
+    new EndpointError(text, {
+      cause,
+      details: { ...(retryAfterMs !== null && { retryAfterMs }), ...(tooOften && { tooOften }) },
+    })
   let answer: { result?: unknown; error?: { code?: unknown; message?: unknown } | string | null }
   try {
     answer = parse(body) as typeof answer
@@ -168,9 +176,8 @@ export function readAnswer(answered: Answered, parse: ParseJson): unknown {
     const said = String(message ?? 'no message')
     const text = `${name}: ${method}: ${said} (code ${code})`
     if (code === METHOD_NOT_FOUND) throw new NotAvailableError(text)
-    if (PASSING_STATUSES.includes(status) || PASSING_CODES.includes(code) || PASSING_WORDS.test(said)) {
-      throw trouble(text)
-    }
+    if (code === LIMIT_EXCEEDED || LIMIT_WORDS.test(said)) throw trouble(text, undefined, true)
+    if (PASSING_STATUSES.includes(status) || PASSING_CODES.includes(code)) throw trouble(text)
     throw new RpcError(text, code)
   }
   if (status >= 400) throw trouble(`${name}: ${method} answered HTTP ${status}`)

@@ -10,13 +10,15 @@ export interface Health {
   /** Blamed, and not credited since. */
   blamed(): boolean
   lastError(): AppError | null
+  /** Median of the last answers; null before the first. */
+  latencyMs(): number | null
   answered(ms: number): void
   /** A call came to nothing. What is an answer all the same ("not there", "refused") is counted as one. */
   failed(error: unknown, ms: number): void
   /** What it gave was wrong: it rests for `leastMs` at least, and longer each time until it is credited. */
   blame(error: AppError, leastMs: number): void
   credit(): void
-  status(): Omit<EndpointStatus, 'name' | 'head'>
+  status(): Omit<EndpointStatus, 'name' | 'head' | 'callsPerSecond'>
 }
 
 const MOST_REST_MS = 5 * 60_000
@@ -49,6 +51,7 @@ export function createHealth(backoffMs: number): Health {
     failures: () => failures,
     blamed: () => strikes > 0,
     lastError: () => lastError,
+    latencyMs: () => median(latencies),
     answered(ms) {
       note(ms)
       failures = 0

@@ -80,6 +80,12 @@ export async function openNodes<Raw>(
   const heads: (number | null)[] = pool.names.map(() => null)
   const highest: (number | null)[] = pool.names.map(() => null)
 
+  /** Blocks that each is being asked for. */
+  const underWay = pool.names.map(() => 0)
+  /** About how long it would take, in milliseconds. */
+  const loadOf = (at: number) =>
+    pool.waitMs(at) + underWay[at]! * Math.max(1, pool.health(at).latencyMs() ?? 1)
+
   async function head(): Promise<number> {
     if (!several) return keepHead(0, first[0]!)
     const asked = alone.map((source, at) => keepHead(at, source))
@@ -114,7 +120,7 @@ export async function openNodes<Raw>(
 
   async function hashAt(height: number): Promise<Uint8Array> {
     const errors: unknown[] = []
-    for (const at of inOrder(pool, heads, { height })) {
+    for (const at of inOrder(pool, heads, { height }, loadOf)) {
       try {
         return await twice(at, { height }, () => first[at]!.hashAt(height))
       } catch (error) {
@@ -156,8 +162,9 @@ export async function openNodes<Raw>(
     accept: (raw: Raw, source: ChainSource<Raw>) => Value | Promise<Value>,
   ): Promise<Value> {
     const errors: unknown[] = []
-    for (const at of inOrder(pool, heads, place)) {
+    for (const at of inOrder(pool, heads, place, loadOf)) {
       const source = first[at]!
+      underWay[at]!++
       // Where it is not, others answer in its place.
       const ready = pool.ready(at)
       try {
@@ -175,6 +182,8 @@ export async function openNodes<Raw>(
         // What it cannot show may be of one of several behind its address, soon of all: it rests longer each time.
         if ((wrong || empty) && ready)
           pool.health(at).blame(error as AppError, wrong && othersReady(at) ? WRONG_BLOCK_REST_MS : 0)
+      } finally {
+        underWay[at]!--
       }
     }
     throw mostTelling(errors)
@@ -220,16 +229,22 @@ export async function openNodes<Raw>(
 
 /**
  * Nodes that may be asked now before the others, those that have the block before those that have not. Of these the
- * ones that are behind come last: what they say may be of a branch that the others have left.
+ * ones that are behind come last: what they say may be of a branch that the others have left. Among equals the one that
+ * is the least busy.
  */
-function inOrder(pool: RpcPool, heads: readonly (number | null)[], place: Place): number[] {
+function inOrder(
+  pool: RpcPool,
+  heads: readonly (number | null)[],
+  place: Place,
+  loadOf: (at: number) => number,
+): number[] {
   const best = Math.max(...heads.map(head => head ?? 0))
   const cost = (at: number) => {
     const head = heads[at] ?? best
     const lacks = 'height' in place && head < place.height
     return (pool.ready(at) ? 0 : 4) + (lacks ? 2 : 0) + (head < best ? 1 : 0)
   }
-  return pool.names.map((_, at) => at).sort((a, b) => cost(a) - cost(b) || a - b)
+  return pool.names.map((_, at) => at).sort((a, b) => cost(a) - cost(b) || loadOf(a) - loadOf(b) || a - b)
 }
 
 const isWrongBlock = (error: unknown) => error instanceof ProofError || error instanceof MalformedAnswerError

@@ -11,6 +11,7 @@ import {
   WrongChainError,
 } from '../schema/errors.ts'
 import type { EndpointStatus } from '../schema/status.ts'
+import { type Budget, createBudget } from './budget.ts'
 import type { Call, CallOptions, Endpoint, EndpointSettings } from './endpoint.ts'
 import { createHealth, type Health } from './health.ts'
 import { openHttpEndpoint } from './http-endpoint.ts'
@@ -46,8 +47,17 @@ export interface RpcPool extends Rpc {
   health(at: number): Health
   /** Whether it may be asked now: it does not rest and is known to be of the chain. */
   ready(at: number): boolean
+  /** How long a call would wait for its turn, in milliseconds. */
+  waitMs(at: number): number
   /** Heads are not known here. */
   status(): EndpointStatus[]
+}
+
+/** What endpoints allow, known from before, by their names; calls a second. */
+export interface LearnedLimits {
+  get(endpoint: string): number | null
+  /** Null when no limit is known any more. */
+  put(endpoint: string, perSecond: number | null): void
 }
 
 export interface RpcSettings {
@@ -65,9 +75,11 @@ export interface RpcSettings {
    * away: until then it answers nothing. @throws WrongChainError
    */
   identify?: (endpoint: Rpc) => Promise<Identity>
+  learned?: LearnedLimits
 }
 
-type Settings = Required<Omit<RpcSettings, 'identify'>> & Pick<RpcSettings, 'identify'>
+type Optional = 'identify' | 'learned'
+type Settings = Required<Omit<RpcSettings, Optional>> & Pick<RpcSettings, Optional>
 
 const DEFAULTS: Settings = {
   concurrency: 8,
@@ -85,6 +97,7 @@ const WRONG_CHAIN_REST_MS = 60_000
 interface Member {
   endpoint: Endpoint
   health: Health
+  budget: Budget
   ask(call: Call, options: CallOptions | undefined): Promise<unknown>
   /** Whether it is known to be of the chain since it was last away. */
   admitted(): boolean
@@ -118,7 +131,9 @@ export async function openRpc(
   const closing = new AbortController()
   // As many calls wait for their turn as there are, each until it is closed.
   setMaxListeners(0, closing.signal)
-  const members = opened.map(endpoint => createMember(endpoint, settings, closing.signal))
+  const members = opened.map((endpoint, at) =>
+    createMember(endpoint, endpoints[at]!.callsPerSecond ?? null, settings, closing.signal),
+  )
   const watched = members.filter(member => member.endpoint.watch)
 
   /** The pool as it looks to who asks the members in this order. */
@@ -150,25 +165,45 @@ export async function openRpc(
       Promise.all(members.map(member => member.admit(settings.attempts).catch((error: AppError) => error))),
     health: at => members[at]!.health,
     ready: at => members[at]!.admitted() && members[at]!.health.restMs() === 0,
+    waitMs: at => members[at]!.budget.waitMs(),
     status: () =>
-      members.map(({ endpoint, health }) => ({ name: endpoint.name, head: null, ...health.status() })),
+      members.map(({ endpoint, health, budget }) => ({
+        name: endpoint.name,
+        head: null,
+        callsPerSecond: budget.perSecond(),
+        ...health.status(),
+      })),
     async close() {
       closing.abort()
       await Promise.all(opened.map(endpoint => endpoint.close()))
     },
   }
 
-  function createMember(endpoint: Endpoint, options: Settings, signal: AbortSignal): Member {
+  function createMember(
+    endpoint: Endpoint,
+    most: number | null,
+    options: Settings,
+    signal: AbortSignal,
+  ): Member {
     const health = createHealth(options.backoffMs)
+    const { learned } = options
+    const budget = createBudget({
+      most,
+      learned: learned?.get(endpoint.name) ?? null,
+      onLearned: perSecond => learned?.put(endpoint.name, perSecond),
+      sleep,
+    })
     const queue = new PQueue({ concurrency: options.concurrency })
     let identity: Promise<Identity> | null = null
     let known = options.identify === undefined
     const member: Member = {
       endpoint,
       health,
+      budget,
       admitted: () => known,
       ask: (call, callOptions) =>
         queue.add(async () => {
+          await budget.take(signal)
           if (signal.aborted) throw new EndpointError(`${endpoint.name}: closed`)
           const startedAt = performance.now()
           try {
@@ -177,6 +212,7 @@ export async function openRpc(
             return answer
           } catch (error) {
             health.failed(error, performance.now() - startedAt)
+            if (error instanceof EndpointError && error.details.tooOften === true) budget.refused()
             if (health.failures() >= AWAY_AFTER) member.forget()
             throw error
           }

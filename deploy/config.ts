@@ -24,8 +24,14 @@ function object<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
 
 const endpoint = z.union([
   z.string().min(1),
-  object({ url: z.string().min(1), headers: z.record(z.string(), z.string()).optional() }),
+  object({
+    url: z.string().min(1),
+    headers: z.record(z.string(), z.string()).optional(),
+    callsPerSecond: z.number().min(0.01).max(100_000).optional(),
+  }),
 ])
+
+type GivenEndpoint = z.infer<typeof endpoint>
 
 const chainSettingsShape = {
   endpoints: z.array(endpoint).min(1).optional(),
@@ -281,8 +287,8 @@ function withDefaults(known: Chain, given: KnownSettings): ChainSettings {
   }
 }
 
-function toEndpoint(item: { url: string; headers?: Record<string, string> | undefined }): EndpointSettings {
-  return item.headers ? { url: item.url, headers: item.headers } : { url: item.url }
+function toEndpoint({ url, headers, callsPerSecond }: Exclude<GivenEndpoint, string>): EndpointSettings {
+  return { url, ...(headers && { headers }), ...(callsPerSecond !== undefined && { callsPerSecond }) }
 }
 
 /** @throws ConfigError listing the chains there are. */

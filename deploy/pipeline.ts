@@ -4,6 +4,7 @@ import type { Chain } from '../crawlers/chain.ts'
 import { type Follower, startFollow } from '../crawlers/follow.ts'
 import type { StoredBlocks } from '../crawlers/fork.ts'
 import { type Nodes, openNodes } from '../crawlers/nodes.ts'
+import type { LearnedLimits } from '../crawlers/rpc.ts'
 import type { ChainDefinition } from '../schema/chain.ts'
 import { ConfigError, describeError, EndpointError } from '../schema/errors.ts'
 import { HISTORY_PARTITION, TIP_PARTITION } from '../schema/events.ts'
@@ -24,6 +25,8 @@ export interface PipelineDeps {
   logger: Logger
   /** What may wait in the log of each chain's partition before its crawler waits too, in bytes. */
   maxUnreadBytes?: number
+  /** What endpoints were seen to allow. */
+  learned?: LearnedLimits
 }
 
 /** Crawlers and splitters of all chains, each by itself: what stops one does not stop the others. */
@@ -52,7 +55,7 @@ export async function startPipeline(deps: PipelineDeps): Promise<Pipeline> {
   // Every chain waits on them in a few places at once.
   setMaxListeners(0, crawling.signal, splitting.signal)
   for (const { chain, endpoints, confirmWith } of chains) expectEnough(chain, endpoints.length, confirmWith)
-  const opened = await openAll(chains)
+  const opened = await openAll(chains, deps.learned)
   for (const { chain } of chains) await registerChain(sql, chain.definition)
 
   const lines = chains.map((settings, at): Line => {
@@ -106,10 +109,16 @@ function expectEnough({ definition }: Chain, endpoints: number, confirmWith: num
   )
 }
 
-async function openAll(chains: readonly ChainSettings[]): Promise<Nodes<unknown>[]> {
+async function openAll(
+  chains: readonly ChainSettings[],
+  learned: LearnedLimits | undefined,
+): Promise<Nodes<unknown>[]> {
   return Promise.all(
     chains.map(({ chain, endpoints, recoverSenders, traces }) =>
-      openNodes<unknown>(chain, endpoints, { source: { recoverSenders, traces } }),
+      openNodes<unknown>(chain, endpoints, {
+        source: { recoverSenders, traces },
+        rpc: { ...(learned && { learned }) },
+      }),
     ),
   )
 }

@@ -7,6 +7,7 @@ import { createSqlGateway } from '../api/sql-gateway.ts'
 import { createWeb } from '../web/web.tsx'
 import type { ChainSettings, Config } from './config.ts'
 import { addressOf, portError, startHttpServer } from './http.ts'
+import { openLearned } from './learned.ts'
 import { feedListeners } from './live-feed.ts'
 import { lockDirectory } from './lock.ts'
 import { openEmbeddedLog } from './log-embedded.ts'
@@ -39,7 +40,9 @@ export async function runEverything(
       closing.push(() => lock.release())
       const log = await openEmbeddedLog({ directory: join(dataDirectory, 'log') })
       closing.push(() => log.close())
-      const pipeline = await startPipeline({ chains, sql, log, logger })
+      const learned = await openLearned(dataDirectory, logger)
+      closing.push(() => learned.close())
+      const pipeline = await startPipeline({ chains, sql, log, logger, learned })
       closing.push(() => pipeline.stop())
 
       const hub = createAnnouncementHub()

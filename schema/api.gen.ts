@@ -324,6 +324,8 @@ export type EndpointStatus = {
   head: Maybe<Scalars['Height']['output']>;
   /** Median time of an answer, in milliseconds. */
   latencyMs: Maybe<Scalars['Float']['output']>;
+  /** Calls a second that it is given at most: as configured, or as it was seen to allow; null while no limit is known. */
+  callsPerSecond: Maybe<Scalars['Float']['output']>;
   calls: Scalars['Height']['output'];
   errors: Scalars['Height']['output'];
   lastError: Maybe<Scalars['String']['output']>;

@@ -8,6 +8,8 @@ export interface EndpointStatus {
   head: number | null
   /** Median of the last answers, in milliseconds. */
   latencyMs: number | null
+  /** How often it is asked at most, as configured or as it was seen to allow; null while no limit is known. */
+  callsPerSecond: number | null
   calls: number
   errors: number
   lastError: string | null

@@ -453,7 +453,16 @@ describe('what operators ask', () => {
       blocksPerSecond: 1.5,
       etaSeconds: 2,
       nodes: [
-        { name: 'node "a"', reachable: true, head: 30, latencyMs: 20, calls: 7, errors: 2, lastError: null },
+        {
+          name: 'node "a"',
+          reachable: true,
+          head: 30,
+          latencyMs: 20,
+          callsPerSecond: null,
+          calls: 7,
+          errors: 2,
+          lastError: null,
+        },
       ],
     })
     const answer = await fetch(`${url}/metrics`)

@@ -62,6 +62,7 @@ describe('chains', () => {
           reachable: true,
           head: 30,
           latencyMs: 1.5,
+          callsPerSecond: 12.5,
           calls: 10,
           errors: 1,
           lastError: 'timeout',

@@ -56,7 +56,8 @@ export function startLife({ seed, faults, sql, log, record, settled, counts }: L
     const isLast = --left === 0
     if (isLast && effect === 'before') die()
     const value = await run()
-    if (isLast || dead) die()
+    // Faults may have ended while it was under way.
+    if (dead || (isLast && !settled())) die()
     return value
   }
 

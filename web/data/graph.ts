@@ -48,6 +48,7 @@ export interface EndpointStatus {
   reachable: boolean
   head: number | null
   latencyMs: number | null
+  callsPerSecond: number | null
   calls: number
   errors: number
   lastError: string | null
@@ -66,7 +67,7 @@ export interface Following {
 export const FOLLOWING = /* GraphQL */ `
   fragment Following on Following {
     state problem waitingFor lag missing blocksPerSecond etaSeconds
-    nodes { name reachable head latencyMs calls errors lastError }
+    nodes { name reachable head latencyMs callsPerSecond calls errors lastError }
   }
 `
 

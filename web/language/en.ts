@@ -127,6 +127,7 @@ export const en = {
     node: 'Node',
     head: 'Head',
     latency: 'Answer',
+    callsPerSecond: 'At most /s',
     calls: 'Calls',
     errors: 'Errors',
     number: '#',

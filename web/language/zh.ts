@@ -120,6 +120,7 @@ export const zh: Texts = {
     node: '节点',
     head: '节点高度',
     latency: '应答',
+    callsPerSecond: '每秒上限',
     calls: '请求数',
     errors: '错误数',
     number: '#',

@@ -58,6 +58,12 @@ export function NodeTable({
           cell: node =>
             node.latencyMs === null ? '–' : text.units.ms(formatRate(node.latencyMs, view.language)),
         },
+        {
+          head: text.columns.callsPerSecond,
+          place: 'end',
+          wide: true,
+          cell: node => (node.callsPerSecond === null ? '–' : formatRate(node.callsPerSecond, view.language)),
+        },
         { head: text.columns.calls, place: 'end', wide: true, cell: node => count(node.calls) },
         { head: text.columns.errors, place: 'end', cell: node => count(node.errors) },
       ]}
