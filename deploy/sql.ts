@@ -30,6 +30,9 @@ const ONE_BLOCK = {
   min_insert_block_size_bytes: '0',
 }
 
+/** Up to here an answer waits for its end in memory. */
+const SMALL_ANSWER_BYTES = '1048576'
+
 /** Speaks to a ClickHouse: the embedded store process or a server, it makes no difference. */
 export function createSql(address: StoreAddress, settings: SqlSettings = {}): SqlClient {
   const client = createClient({
@@ -48,6 +51,9 @@ export function createSql(address: StoreAddress, settings: SqlSettings = {}): Sq
       output_format_json_quote_64bit_integers: 1,
       async_insert: 0,
       wait_end_of_query: 1,
+      // Most answers are small: neither a file nor more threads for each of them.
+      http_response_buffer_size: SMALL_ANSWER_BYTES,
+      output_format_parallel_formatting: 0,
     },
   })
   const attempts = settings.attempts ?? 12
@@ -125,7 +131,11 @@ function withParams(params: SqlParams | undefined): { query_params?: Record<stri
 async function streamAnswer(client: ClickHouseClient, sql: string, format: string): Promise<Readable> {
   const { stream } = await client.exec({
     query: sql,
-    clickhouse_settings: { default_format: format, wait_end_of_query: 0 } as Record<string, string | number>,
+    clickhouse_settings: {
+      default_format: format,
+      wait_end_of_query: 0,
+      http_response_buffer_size: '0',
+    } as Record<string, string | number>,
   })
   return stream
 }
