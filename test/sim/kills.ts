@@ -109,7 +109,7 @@ function startProgram(directory: string, urls: readonly string[], script: Script
   async function end(signal: NodeJS.Signals): Promise<void> {
     if (!running) return
     const store = await storePid()
-    process.kill(running.pid, signal)
+    if (isAlive(running.pid)) process.kill(running.pid, signal)
     await running.finished
     running = null
     // It ends with its parent; until then nobody else can have the directory.
@@ -149,7 +149,9 @@ function startProgram(directory: string, urls: readonly string[], script: Script
     /** The supervisor starts another. */
     async killStore(): Promise<boolean> {
       const pid = await storePid()
-      if (pid === null || !isAlive(pid)) return false
+      // Its number may be another process's by now.
+      const command = pid === null ? '' : await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+      if (pid === null || !command.includes(directory)) return false
       process.kill(pid, 'SIGKILL')
       return true
     },
