@@ -7,6 +7,7 @@ const LONG = [
   'kill-up.test.ts',
   'repair.test.ts',
   'kill.test.ts',
+  'storm-nodes.test.ts',
   'storm.test.ts',
   'exactly-once.test.ts',
   'recorded-chains.test.ts',

@@ -69,7 +69,8 @@ export async function runKills(seed: number, base: readonly Uint8Array[]): Promi
     const problem = await program.untilStored(script)
     await program.stop()
     const problems = await withDirectory(directory, async sql => {
-      const record = await readRecord(directory)
+      const log = await openEmbeddedLog({ directory: join(directory, 'log') })
+      const record = await readRecord(log, SLUG).finally(() => log.close())
       const found = await judge({ sql, script, blocks, record })
       return { found, reorgs: record.events.filter(({ event }) => event.kind === 'revert').length }
     })
@@ -159,24 +160,18 @@ function startProgram(directory: string, urls: readonly string[], script: Script
   }
 }
 
-/** What the log holds of a run. */
-async function readRecord(directory: string): Promise<Record> {
-  const log = await openEmbeddedLog({ directory: join(directory, 'log') })
-  try {
-    const events = await Promise.all(
-      [TIP_PARTITION, HISTORY_PARTITION].map(async partition => {
-        const values = await readAll(log, blockEvents(SLUG, partition))
-        return values.map(value => ({ partition, event: decodeEvent(value) }))
-      }),
-    )
-    const announcements = await readAll(log, ANNOUNCEMENTS)
-    return {
-      events: events.flat(),
-      announcements: announcements.map(value => JSON.parse(Buffer.from(value).toString()) as Announcement),
-    }
-  } finally {
-    await log.close()
-  }
+/** What the log holds of a chain. */
+export async function readRecord(log: BlockLog, slug: string): Promise<Record> {
+  const events = await Promise.all(
+    [TIP_PARTITION, HISTORY_PARTITION].map(async partition => {
+      const values = await readAll(log, blockEvents(slug, partition))
+      return values.map(value => ({ partition, event: decodeEvent(value) }))
+    }),
+  )
+  const announcements = (await readAll(log, ANNOUNCEMENTS)).map(
+    value => JSON.parse(Buffer.from(value).toString()) as Announcement,
+  )
+  return { events: events.flat(), announcements: announcements.filter(({ chain }) => chain === slug) }
 }
 
 async function readAll(log: BlockLog, place: TopicPartition): Promise<Uint8Array[]> {
