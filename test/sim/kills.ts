@@ -1,7 +1,10 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Chain } from '../../crawlers/chain.ts'
 import { bitcoinRegtest } from '../../crawlers/chains/bitcoin-regtest.ts'
+import { createRegtestChain } from '../../deploy/dev/bitcoin-regtest.ts'
 import { createRandomness } from '../../deploy/dev/randomness.ts'
 import { openEmbeddedLog } from '../../deploy/log-embedded.ts'
 import { isAlive } from '../../deploy/pid.ts'
@@ -15,73 +18,120 @@ import {
 } from '../../schema/events.ts'
 import type { BlockLog, TopicPartition } from '../../schema/ports.ts'
 import { type Running, startCli } from '../cli.ts'
+import { until } from '../follow-world.ts'
 import { withDirectory } from '../harness.ts'
 import type { Record } from './life.ts'
 import { indexBlocks, startSimNode } from './node.ts'
-import { judge } from './oracle.ts'
-import type { SeedOutcome } from './run.ts'
-import { type Script, writeScript } from './script.ts'
+import { type Course, compareValues, judge, type Problems } from './oracle.ts'
+import { deepest, type View, WALLET } from './script.ts'
+import { CALM } from './storm.ts'
 
 /** What one run of the real program did and left, killed at random points. */
-export interface KillOutcome extends Omit<SeedOutcome, 'deaths'> {
+export interface KillOutcome {
+  seed: number
+  problems: Problems
+  /** Times that blocks were given up for others. */
+  reorgs: number
   kills: { program: number; store: number }
+  seconds: number
+}
+
+type Victim = 'program' | 'store' | 'both'
+
+/** A view that is shown once the one before it is stored, and who is killed so long after its last block was fetched. */
+interface KillStep {
+  view: View
+  victim: Victim
+  /** After the node was asked for the last block, or as soon as the view is shown. */
+  moment: { after: 'fetched' | 'shown'; ms: number }
+}
+
+interface KillScript extends Course {
+  steps: readonly KillStep[]
+  final: View
 }
 
 const SLUG = 'bitcoin-regtest'
-const END_PATIENCE_MS = 240_000
+const PATIENCE_MS = 240_000
+
+/** A first chain, two or three that take its place, and a kill in the middle of each; not one of them is spared. */
+function writeKills(seed: number, base: readonly Uint8Array[]): KillScript {
+  const random = createRandomness(`${seed}/kills`)
+  const chain = createRegtestChain({ seed: WALLET, blocks: base, branch: 800_000_000 + seed * 1_000 })
+  const path = (): View =>
+    Array.from({ length: chain.head.height + 1 }, (_, height) => chain.blockAt(height)!)
+  const grow = (blocks: number) => {
+    for (let at = 0; at < blocks; at++) at % 8 === 0 ? chain.mineVaried() : chain.mine()
+  }
+  grow(5 + random.integer(15))
+  const views = [path()]
+  for (const deep of random.integer(2) === 0 ? [true, false] : [false, true]) {
+    chain.reorg(deep ? 8 + random.integer(57) : 1 + random.integer(4))
+    grow(random.integer(4))
+    views.push(path())
+  }
+  const first = random.pick(['program', 'store'] as const)
+  const victims: Victim[] = [first, first === 'store' ? 'program' : 'store', random.pick(['both', 'program'])]
+  const steps = views.map((view, at): KillStep => {
+    const after = random.integer(4) === 0 ? 'shown' : 'fetched'
+    return { view, victim: victims[at]!, moment: { after, ms: random.integer(random.pick([40, 200, 800])) } }
+  })
+  const definition = { ...bitcoinRegtest.definition, maxReorgDepth: deepest(views) + 1 + random.integer(10) }
+  const historyFrom = random.integer(4) === 0 ? 0 : 60 + random.integer(40)
+  return {
+    // All views and totals are compared.
+    seed: 0,
+    chain: { ...bitcoinRegtest, definition } as Chain,
+    historyFrom,
+    steps,
+    final: views.at(-1)!,
+  }
+}
 
 /**
- * Runs `up` over a seed's chain and kills it, or its store process, with SIGKILL at random moments; then lets it finish
- * and judges what it left. The times of the kills are drawn, what they hit is up to the machine.
+ * Runs `up` over a seed's chain and kills it, or its store process, with SIGKILL while blocks are written and others put
+ * in their place; then lets it finish and judges what it left. The times of the kills are drawn, what they hit is up to
+ * the machine.
  */
 export async function runKills(seed: number, base: readonly Uint8Array[]): Promise<KillOutcome> {
   const startedAt = Date.now()
-  const drawn = writeScript(seed, base)
-  const { maxReorgDepth } = drawn.chain.definition
-  const script: Script = {
-    ...drawn,
-    chain: {
-      ...bitcoinRegtest,
-      definition: { ...bitcoinRegtest.definition, maxReorgDepth },
-    } as Script['chain'],
-  }
+  const script = writeKills(seed, base)
   const directory = await mkdtemp(join(tmpdir(), 'wanlian-kills-'))
   const blocks = indexBlocks(script.steps.map(step => step.view))
-  const node = await startSimNode(seed, script.node, blocks)
+  const asked = new Set<unknown>()
+  const node = await startSimNode(seed, CALM.node, blocks, (_, params) => asked.add(params[0]))
   const program = startProgram(directory, node.urls, script)
   const kills = { program: 0, store: 0 }
+  const problems: Problems = []
   try {
-    const random = createRandomness(`${seed}/kills`)
-    node.show(script.steps[0]!.view)
-    await program.start()
-    for (const [at, { view }] of script.steps.entries()) {
+    for (const [at, { view, victim, moment }] of script.steps.entries()) {
       node.show(view)
-      await new Promise(resolve => setTimeout(resolve, random.integer(2_500)))
-      const victim = at === 0 ? 'program' : random.pick(['program', 'store', 'both', 'nobody'] as const)
-      if (victim !== 'nobody' && victim !== 'program') kills.store += (await program.killStore()) ? 1 : 0
-      if (victim === 'program' || victim === 'both') {
+      const { hash } = view.at(-1)!
+      if (at === 0) await program.start()
+      if (moment.after === 'fetched') await until(`block ${hash} is asked for`, async () => asked.has(hash))
+      await pause(moment.ms)
+      if (victim !== 'program') kills.store += (await program.killStore()) ? 1 : 0
+      if (victim !== 'store') {
         kills.program++
         await program.kill()
         await program.start()
       }
+      problems.push(...(await program.untilTip(hash)))
     }
-    node.settle()
-    const problem = await program.untilStored(script)
-    await program.stop()
-    const problems = await withDirectory(directory, async sql => {
+    problems.push(...(await program.untilStored(script)))
+    problems.push(...compareValues('exit code', 0, await program.stop()))
+    const left = await withDirectory(directory, async sql => {
       const log = await openEmbeddedLog({ directory: join(directory, 'log') })
       const record = await readRecord(log, SLUG).finally(() => log.close())
       const found = await judge({ sql, script, blocks, record })
       return { found, reorgs: record.events.filter(({ event }) => event.kind === 'revert').length }
     })
-    const seconds = (Date.now() - startedAt) / 1000
     return {
       seed,
-      problems: [...problem, ...problems.found],
-      reorgs: problems.reorgs,
+      problems: [...problems, ...left.found],
+      reorgs: left.reorgs,
       kills,
-      seconds,
-      script,
+      seconds: (Date.now() - startedAt) / 1000,
     }
   } finally {
     await program.kill()
@@ -90,13 +140,13 @@ export async function runKills(seed: number, base: readonly Uint8Array[]): Promi
   }
 }
 
-function startProgram(directory: string, urls: readonly string[], script: Script) {
+function startProgram(directory: string, urls: readonly string[], script: KillScript) {
   let running: (Running & { sqlUrl: string }) | null = null
   const config = join(directory, 'wanlian.yaml')
 
   async function start(): Promise<void> {
     const { maxReorgDepth } = script.chain.definition
-    const settings = { maxReorgDepth, history: script.historyFrom, pollSeconds: 1 }
+    const settings = { maxReorgDepth, history: script.historyFrom, pollSeconds: 0.1 }
     await writeFile(config, JSON.stringify({ chains: { [SLUG]: { ...settings, endpoints: urls } } }))
     const ports = ['--port', '0', '--clickhouse-port', '0']
     const started = startCli(['up', '--data', directory, '--config', config, ...ports], {
@@ -107,16 +157,17 @@ function startProgram(directory: string, urls: readonly string[], script: Script
     running = { ...started, sqlUrl: clickhouse }
   }
 
-  async function end(signal: NodeJS.Signals): Promise<void> {
-    if (!running) return
+  async function end(signal: NodeJS.Signals): Promise<number | null> {
+    if (!running) return null
     const store = await storePid()
     if (isAlive(running.pid)) process.kill(running.pid, signal)
-    await running.finished
+    const { code } = await running.finished
     running = null
     // It ends with its parent; until then nobody else can have the directory.
     for (let looks = 0; store !== null && isAlive(store) && looks < 400; looks++) {
-      await new Promise(resolve => setTimeout(resolve, 50))
+      await pause(50)
     }
+    return code
   }
 
   async function storePid(): Promise<number | null> {
@@ -127,18 +178,29 @@ function startProgram(directory: string, urls: readonly string[], script: Script
     }
   }
 
-  async function untilStored({ final, historyFrom }: Script): Promise<string[]> {
+  async function ask(select: string): Promise<string> {
+    const query = `SELECT ${select} FROM blocks WHERE chain = '${SLUG}'`
+    const answer = await fetch(`${running!.sqlUrl}/?query=${encodeURIComponent(query)}`).then(
+      answer => answer.text(),
+      error => String(error),
+    )
+    return answer.trim()
+  }
+
+  /** Every block, every link of them proven. */
+  async function untilStored({ final, historyFrom }: KillScript): Promise<string[]> {
     const expected = `${final.length - historyFrom}\t${final.at(-1)!.hash}\t1`
-    const query = `SELECT count(), argMax(hash, height), countIf(NOT has(proofs, 'parent')) FROM blocks WHERE chain = '${SLUG}'`
-    const deadline = Date.now() + END_PATIENCE_MS
+    const select = `count(), argMax(hash, height), countIf(NOT has(proofs, 'parent'))`
+    return untilAnswered(select, expected)
+  }
+
+  async function untilAnswered(select: string, expected: string): Promise<string[]> {
+    const deadline = Date.now() + PATIENCE_MS
     let got = ''
     while (Date.now() < deadline) {
-      await new Promise(resolve => setTimeout(resolve, 500))
-      got = await fetch(`${running!.sqlUrl}/?query=${encodeURIComponent(query)}`).then(
-        answer => answer.text(),
-        error => String(error),
-      )
-      if (got.trim() === expected) return []
+      got = await ask(select)
+      if (got === expected) return []
+      await pause(100)
     }
     return [`did not reach ${expected}, got ${got}`]
   }
@@ -156,6 +218,7 @@ function startProgram(directory: string, urls: readonly string[], script: Script
       process.kill(pid, 'SIGKILL')
       return true
     },
+    untilTip: (hash: string) => untilAnswered('argMax(hash, height)', hash),
     untilStored,
   }
 }

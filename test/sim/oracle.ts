@@ -43,7 +43,7 @@ export function judge({
   script,
   blocks,
   ...deps
-}: Omit<OracleDeps, 'rpc'> & { script: Script; blocks: Blocks }): Promise<Problems> {
+}: Omit<OracleDeps, 'rpc'> & { script: Course & { final: View }; blocks: Blocks }): Promise<Problems> {
   return judgeCourse({ ...deps, script, rpc: answeringRpc(script.final, blocks) })
 }
 
