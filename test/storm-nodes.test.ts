@@ -26,6 +26,7 @@ import { stormDepth } from './sim/storm.ts'
 
 /** `npm run storm` asks for 60. */
 const ROUNDS = Number(process.env.WANLIAN_ROUNDS ?? 8)
+const PATIENCE_MS = 120_000 + ROUNDS * 60_000
 
 let world: World
 let directory: string
@@ -186,62 +187,66 @@ const isBusy = (at: number) => at < 4 || at % 8 === 0
 const title = `${ROUNDS} reorgs, up to ${Math.max(...Array.from({ length: ROUNDS }, (_, at) => stormDepth(at)))} blocks deep`
 
 describe('a storm of reorgs on real nodes: nothing is wrong in the end, every block that left the chain was told once', () => {
-  test(`anvil: ${title}`, async () => {
-    const anvil = await open(startAnvil({ home: directory }))
-    const { tokens } = await runEvmScenario(anvil.url)
-    const rpc = await open(openRpc([{ url: anvil.url }]))
-    const [payer, holder] = ((await rpc.call('eth_accounts', [])) as string[]).slice(-2) as [string, string]
-    const token = tokens.find(({ standard }) => standard === 'erc20')!.address
-    await rpc.call('evm_setAutomine', [false])
+  test(
+    `anvil: ${title}`,
+    async () => {
+      const anvil = await open(startAnvil({ home: directory }))
+      const { tokens } = await runEvmScenario(anvil.url)
+      const rpc = await open(openRpc([{ url: anvil.url }]))
+      const [payer, holder] = ((await rpc.call('eth_accounts', [])) as string[]).slice(-2) as [string, string]
+      const token = tokens.find(({ standard }) => standard === 'erc20')!.address
+      await rpc.call('evm_setAutomine', [false])
 
-    const blockAt = async (height: number | 'head'): Promise<Told> => {
-      const place = height === 'head' ? 'latest' : `0x${height.toString(16)}`
-      const { number, hash, transactions } = (await rpc.call('eth_getBlockByNumber', [place, false])) as {
-        number: string
-        hash: string
-        transactions: string[]
-      }
-      return { height: Number(number), hash, transactions }
-    }
-    /** No two branches pay the same. */
-    let paid = 0n
-    const payments = () => {
-      paid++
-      const { log } = erc20Transfer(payer, holder, paid)
-      const ether = { from: payer, to: holder, value: `0x${paid.toString(16)}`, gas: '0x5208' }
-      return [ether, { from: holder, to: token, data: encodeLogs([log]), gas: '0x30d40' }]
-    }
-    const mine = async (blocks: number): Promise<Told[]> => {
-      for (let at = 0; at < blocks; at++) {
-        if (isBusy(at)) {
-          for (const payment of payments()) await rpc.call('eth_sendTransaction', [payment])
+      const blockAt = async (height: number | 'head'): Promise<Told> => {
+        const place = height === 'head' ? 'latest' : `0x${height.toString(16)}`
+        const { number, hash, transactions } = (await rpc.call('eth_getBlockByNumber', [place, false])) as {
+          number: string
+          hash: string
+          transactions: string[]
         }
-        await rpc.call('evm_mine', [])
+        return { height: Number(number), hash, transactions }
       }
-      const { height } = await blockAt('head')
-      return Promise.all(Array.from({ length: blocks }, (_, at) => blockAt(height - blocks + 1 + at)))
-    }
+      /** No two branches pay the same. */
+      let paid = 0n
+      const payments = () => {
+        paid++
+        const { log } = erc20Transfer(payer, holder, paid)
+        const ether = { from: payer, to: holder, value: `0x${paid.toString(16)}`, gas: '0x5208' }
+        return [ether, { from: holder, to: token, data: encodeLogs([log]), gas: '0x30d40' }]
+      }
+      const mine = async (blocks: number): Promise<Told[]> => {
+        for (let at = 0; at < blocks; at++) {
+          if (isBusy(at)) {
+            for (const payment of payments()) await rpc.call('eth_sendTransaction', [payment])
+          }
+          await rpc.call('evm_mine', [])
+        }
+        const { height } = await blockAt('head')
+        return Promise.all(Array.from({ length: blocks }, (_, at) => blockAt(height - blocks + 1 + at)))
+      }
 
-    await storm({
-      chain: evmLocal,
-      urls: [anvil.url],
-      rpc,
-      blockAt,
-      grow: (_, depth) => mine(depth),
-      /** As high as it was, higher, or lower. */
-      async replace(round, depth) {
-        if (round % 3 === 0) {
-          const places = Array.from({ length: depth }, (_, at) => at).filter(isBusy)
-          const sent = places.flatMap(at => payments().map(payment => [payment, at]))
-          await rpc.call('anvil_reorg', [depth, sent])
-        } else {
-          await rpc.call('anvil_rollback', [depth])
-          await mine(round % 3 === 1 ? depth + 2 : Math.max(1, depth - 1))
-        }
-        return blockAt('head')
-      },
-    })
-  }, 900_000)
+      await storm({
+        chain: evmLocal,
+        urls: [anvil.url],
+        rpc,
+        blockAt,
+        grow: (_, depth) => mine(depth),
+        /** As high as it was, higher, or lower. */
+        async replace(round, depth) {
+          if (round % 3 === 0) {
+            const places = Array.from({ length: depth }, (_, at) => at).filter(isBusy)
+            const sent = places.flatMap(at => payments().map(payment => [payment, at]))
+            await rpc.call('anvil_reorg', [depth, sent])
+          } else {
+            await rpc.call('anvil_rollback', [depth])
+            await mine(round % 3 === 1 ? depth + 2 : Math.max(1, depth - 1))
+          }
+          return blockAt('head')
+        },
+      })
+    },
+    PATIENCE_MS,
+  )
 
   if (process.env.CI && !hasLitecoind) throw new Error('no litecoind: storms must not be skipped in CI')
   test.skipIf(!hasLitecoind)(
@@ -292,6 +297,6 @@ describe('a storm of reorgs on real nodes: nothing is wrong in the end, every bl
         },
       })
     },
-    900_000,
+    PATIENCE_MS,
   )
 })

@@ -17,12 +17,12 @@ import {
   TIP_PARTITION,
 } from '../../schema/events.ts'
 import type { BlockLog, TopicPartition } from '../../schema/ports.ts'
-import { type Running, startCli } from '../cli.ts'
+import { type Finished, type Running, startCli } from '../cli.ts'
 import { until } from '../follow-world.ts'
 import { withDirectory } from '../harness.ts'
 import type { Record } from './life.ts'
 import { indexBlocks, startSimNode } from './node.ts'
-import { type Course, compareValues, judge, type Problems } from './oracle.ts'
+import { type Course, judge, type Problems } from './oracle.ts'
 import { deepest, type View, WALLET } from './script.ts'
 import { CALM } from './storm.ts'
 
@@ -54,7 +54,7 @@ interface KillScript extends Course {
 const SLUG = 'bitcoin-regtest'
 const PATIENCE_MS = 240_000
 
-/** A first chain, two or three that take its place, and a kill in the middle of each; not one of them is spared. */
+/** A first chain, two that take its place one after the other, and kills of program and store in the middle. */
 function writeKills(seed: number, base: readonly Uint8Array[]): KillScript {
   const random = createRandomness(`${seed}/kills`)
   const chain = createRegtestChain({ seed: WALLET, blocks: base, branch: 800_000_000 + seed * 1_000 })
@@ -70,14 +70,15 @@ function writeKills(seed: number, base: readonly Uint8Array[]): KillScript {
     grow(random.integer(4))
     views.push(path())
   }
-  const first = random.pick(['program', 'store'] as const)
-  const victims: Victim[] = [first, first === 'store' ? 'program' : 'store', random.pick(['both', 'program'])]
+  // Each start of the program takes seconds: it is killed once, at the first chain or at one that takes its place.
+  const victims: Victim[] = ['store', 'store', 'store']
+  victims[random.integer(views.length + 1) % views.length] = random.pick(['program', 'both'])
   const steps = views.map((view, at): KillStep => {
     const after = random.integer(4) === 0 ? 'shown' : 'fetched'
     return { view, victim: victims[at]!, moment: { after, ms: random.integer(random.pick([40, 200, 800])) } }
   })
   const definition = { ...bitcoinRegtest.definition, maxReorgDepth: deepest(views) + 1 + random.integer(10) }
-  const historyFrom = random.integer(4) === 0 ? 0 : 60 + random.integer(40)
+  const historyFrom = random.integer(8) === 0 ? 0 : 70 + random.integer(30)
   return {
     // All views and totals are compared.
     seed: 0,
@@ -103,6 +104,7 @@ export async function runKills(seed: number, base: readonly Uint8Array[]): Promi
   const program = startProgram(directory, node.urls, script)
   const kills = { program: 0, store: 0 }
   const problems: Problems = []
+  let reorgs = 0
   try {
     for (const [at, { view, victim, moment }] of script.steps.entries()) {
       node.show(view)
@@ -119,25 +121,21 @@ export async function runKills(seed: number, base: readonly Uint8Array[]): Promi
       problems.push(...(await program.untilTip(hash)))
     }
     problems.push(...(await program.untilStored(script)))
-    problems.push(...compareValues('exit code', 0, await program.stop()))
-    const left = await withDirectory(directory, async sql => {
-      const log = await openEmbeddedLog({ directory: join(directory, 'log') })
-      const record = await readRecord(log, SLUG).finally(() => log.close())
-      const found = await judge({ sql, script, blocks, record })
-      return { found, reorgs: record.events.filter(({ event }) => event.kind === 'revert').length }
-    })
-    return {
-      seed,
-      problems: [...problems, ...left.found],
-      reorgs: left.reorgs,
-      kills,
-      seconds: (Date.now() - startedAt) / 1000,
-    }
+    const ended = await program.stop()
+    if (ended?.code !== 0)
+      problems.push(`the program ended with ${ended?.code}: ${ended?.stderr.slice(-2_000)}`)
+    const log = await openEmbeddedLog({ directory: join(directory, 'log') })
+    const record = await readRecord(log, SLUG).finally(() => log.close())
+    reorgs = record.events.filter(({ event }) => event.kind === 'revert').length
+    problems.push(...(await withDirectory(directory, sql => judge({ sql, script, blocks, record }))))
+  } catch (error) {
+    problems.push(String(error))
   } finally {
     await program.kill()
     await node.close()
     await rm(directory, { recursive: true, force: true })
   }
+  return { seed, problems, reorgs, kills, seconds: (Date.now() - startedAt) / 1000 }
 }
 
 function startProgram(directory: string, urls: readonly string[], script: KillScript) {
@@ -157,17 +155,17 @@ function startProgram(directory: string, urls: readonly string[], script: KillSc
     running = { ...started, sqlUrl: clickhouse }
   }
 
-  async function end(signal: NodeJS.Signals): Promise<number | null> {
+  async function end(signal: NodeJS.Signals): Promise<Finished | null> {
     if (!running) return null
     const store = await storePid()
     if (isAlive(running.pid)) process.kill(running.pid, signal)
-    const { code } = await running.finished
+    const finished = await running.finished
     running = null
     // It ends with its parent; until then nobody else can have the directory.
     for (let looks = 0; store !== null && isAlive(store) && looks < 400; looks++) {
       await pause(50)
     }
-    return code
+    return finished
   }
 
   async function storePid(): Promise<number | null> {
