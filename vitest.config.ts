@@ -4,8 +4,10 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** The longest first, so that none of them runs alone at the end. */
 const LONG = [
   'simulation.test.ts',
+  'kill-up.test.ts',
   'repair.test.ts',
   'kill.test.ts',
+  'storm-nodes.test.ts',
   'storm.test.ts',
   'exactly-once.test.ts',
   'recorded-chains.test.ts',

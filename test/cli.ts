@@ -22,6 +22,8 @@ export function startCli(args: readonly string[], environment: Record<string, st
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
   })
+  // Number 0 would be this process and all it started.
+  if (child.pid === undefined) throw new Error(`could not start ${args.join(' ')}`)
   const output = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].on('data', (chunk: Buffer) => {
@@ -40,7 +42,7 @@ export function startCli(args: readonly string[], environment: Record<string, st
   })
   // Whoever asks for it gets the error; until then it is nobody's.
   firstLine.catch(() => {})
-  return { pid: child.pid ?? 0, firstLine, finished }
+  return { pid: child.pid, firstLine, finished }
 }
 
 export function runCli(args: readonly string[], environment: Record<string, string> = {}): Promise<Finished> {

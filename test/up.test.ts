@@ -2,13 +2,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createClient } from '@clickhouse/client'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createRegtestChain, type RegtestChain } from '../deploy/dev/bitcoin-regtest.ts'
-import { type RegtestNode, startRegtestNode } from '../deploy/dev/regtest-node.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { isAlive } from '../deploy/pid.ts'
 import type { Addresses } from '../deploy/up.ts'
 import { type Running, runCli, startCli, summaryOf } from './cli.ts'
-import { dumpViews, withDirectory } from './harness.ts'
 import { describeRecorded, recordings } from './recordings.ts'
 
 const ANY_PORT = ['--port', '0', '--clickhouse-port', '0']
@@ -150,101 +147,4 @@ describeRecorded('recordings of five chains', () => {
     expect([code, stderr.match(/"level":[56]0/g)]).toEqual([0, null])
     expect(isAlive(store)).toBe(false)
   })
-})
-
-describe('kill -9, with blocks and reorgs going on', () => {
-  const slug = 'bitcoin-regtest'
-  let chain: RegtestChain
-  let node: RegtestNode
-  beforeAll(async () => {
-    chain = createRegtestChain({ seed: 'kill up' })
-    for (let height = 1; height <= 110; height++) chain.mineVaried()
-    node = await startRegtestNode(chain)
-  })
-  afterAll(() => node.close())
-
-  /** Random points, the same in every run unless WANLIAN_SEED says otherwise. */
-  let state = Number(process.env.WANLIAN_SEED ?? 4)
-  function random(): number {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
-  }
-
-  async function stored(
-    up: Up,
-  ): Promise<{ tip: { height: number; hash: string } | null; blockCount: number }> {
-    const { chain } = await ask<{
-      chain: { tip: { height: number; hash: string } | null; blockCount: number }
-    }>(up, '{ chain(slug: "bitcoin-regtest") { tip { height hash } blockCount } }')
-    return chain
-  }
-
-  test('of the parent, of the store, in the middle of reorgs: it goes on where it was, nothing twice, nothing left', async () => {
-    const data = join(directory, 'killed')
-    for (let round = 0; round < 4; round++) {
-      const up = await startUp(data, [`${slug}=${node.url}`])
-      const before = await storePid(data)
-      // A part of the history the first time, the tip afterwards.
-      await until('some blocks', async () => (await stored(up)).blockCount > 20 + 10 * round)
-      chain.mineVaried()
-      if (round > 0) chain.reorg(1 + (round % 3))
-      await new Promise(resolve => setTimeout(resolve, 1_500 * random()))
-      if (round % 2 === 0) {
-        process.kill(up.pid, 'SIGKILL')
-        await up.finished
-        await until('no store left', async () => !isAlive(before), 20)
-      } else {
-        // The supervisor brings it back; the work goes on.
-        process.kill(before, 'SIGKILL')
-        await until('another store', async () => (await storePid(data)) !== before, 20)
-        chain.reorg(2)
-        await until('the tip', async () => (await stored(up)).tip?.hash === chain.head.hash)
-        process.kill(up.pid, 'SIGKILL')
-        await up.finished
-      }
-    }
-    const up = await startUp(data, [`${slug}=${node.url}`])
-    await until('the whole chain', async () => {
-      const { tip, blockCount } = await stored(up)
-      return tip?.hash === chain.head.hash && blockCount === chain.head.height + 1
-    }).catch(async error => {
-      const state = await ask(
-        up,
-        '{ chain(slug: "bitcoin-regtest") { tip { height hash } head blockCount ranges { from to } following { state problem missing nodes { lastError reachable } } } }',
-      )
-      throw new Error(`${error}: ${JSON.stringify(state)} node ${chain.head.height} ${chain.head.hash}`)
-    })
-    await until('every link proven', async () => {
-      const text = await fetch(
-        `${up.addresses.clickhouse}/?query=${encodeURIComponent("SELECT countIf(NOT has(proofs, 'parent')) FROM blocks")}`,
-      )
-      return (await text.text()).trim() === '1'
-    })
-    process.kill(up.pid, 'SIGTERM')
-    expect((await up.finished).code).toBe(0)
-
-    const check = summaryOf<{ differences: unknown[] }>(await runCli(['check', slug, '--data', data]))
-    expect(check.differences).toEqual([])
-    const undisturbed = join(directory, 'undisturbed')
-    await runCli([
-      ...['index', slug, '--node', node.url, '--data', undisturbed],
-      ...['--from', '0', '--to', String(chain.head.height)],
-    ])
-    const [got, expected] = await Promise.all(
-      [data, undisturbed].map(place => withDirectory(place, sql => dumpViews(sql, slug))),
-    )
-    // How a spent output came to be known depends on when.
-    for (const view of ['raw_blocks', 'utxo_inputs', 'chains']) {
-      delete got![view]
-      delete expected![view]
-    }
-    expect(got).toEqual(expected)
-    const twice = await withDirectory(data, sql =>
-      sql.rows(
-        `SELECT height, sum(row_sign) AS live FROM wanlian.blocks WHERE chain = {slug:String} GROUP BY height HAVING live != 1`,
-        { slug },
-      ),
-    )
-    expect(twice).toEqual([])
-  }, 400_000)
 })

@@ -1,7 +1,10 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Chain } from '../../crawlers/chain.ts'
 import { bitcoinRegtest } from '../../crawlers/chains/bitcoin-regtest.ts'
+import { createRegtestChain } from '../../deploy/dev/bitcoin-regtest.ts'
 import { createRandomness } from '../../deploy/dev/randomness.ts'
 import { openEmbeddedLog } from '../../deploy/log-embedded.ts'
 import { isAlive } from '../../deploy/pid.ts'
@@ -14,88 +17,134 @@ import {
   TIP_PARTITION,
 } from '../../schema/events.ts'
 import type { BlockLog, TopicPartition } from '../../schema/ports.ts'
-import { type Running, startCli } from '../cli.ts'
+import { type Finished, type Running, startCli } from '../cli.ts'
+import { until } from '../follow-world.ts'
 import { withDirectory } from '../harness.ts'
 import type { Record } from './life.ts'
 import { indexBlocks, startSimNode } from './node.ts'
-import { judge } from './oracle.ts'
-import type { SeedOutcome } from './run.ts'
-import { type Script, writeScript } from './script.ts'
+import { type Course, judge, type Problems } from './oracle.ts'
+import { deepest, type View, WALLET } from './script.ts'
+import { CALM } from './storm.ts'
 
 /** What one run of the real program did and left, killed at random points. */
-export interface KillOutcome extends Omit<SeedOutcome, 'deaths'> {
+export interface KillOutcome {
+  seed: number
+  problems: Problems
+  /** Times that blocks were given up for others. */
+  reorgs: number
   kills: { program: number; store: number }
+  seconds: number
+}
+
+type Victim = 'program' | 'store' | 'both'
+
+/** A view that is shown once the one before it is stored, and who is killed so long after its last block was fetched. */
+interface KillStep {
+  view: View
+  victim: Victim
+  /** After the node was asked for the last block, or as soon as the view is shown. */
+  moment: { after: 'fetched' | 'shown'; ms: number }
+}
+
+interface KillScript extends Course {
+  steps: readonly KillStep[]
+  final: View
 }
 
 const SLUG = 'bitcoin-regtest'
-const END_PATIENCE_MS = 240_000
+const PATIENCE_MS = 240_000
+
+/** A first chain, two that take its place one after the other, and kills of program and store in the middle. */
+function writeKills(seed: number, base: readonly Uint8Array[]): KillScript {
+  const random = createRandomness(`${seed}/kills`)
+  const chain = createRegtestChain({ seed: WALLET, blocks: base, branch: 800_000_000 + seed * 1_000 })
+  const path = (): View =>
+    Array.from({ length: chain.head.height + 1 }, (_, height) => chain.blockAt(height)!)
+  const grow = (blocks: number) => {
+    for (let at = 0; at < blocks; at++) at % 8 === 0 ? chain.mineVaried() : chain.mine()
+  }
+  grow(5 + random.integer(15))
+  const views = [path()]
+  for (const deep of random.integer(2) === 0 ? [true, false] : [false, true]) {
+    chain.reorg(deep ? 8 + random.integer(57) : 1 + random.integer(4))
+    grow(random.integer(4))
+    views.push(path())
+  }
+  // Each start of the program takes seconds: it is killed once, at the first chain or at one that takes its place.
+  const victims: Victim[] = ['store', 'store', 'store']
+  victims[random.integer(views.length + 1) % views.length] = random.pick(['program', 'both'])
+  const steps = views.map((view, at): KillStep => {
+    const after = random.integer(4) === 0 ? 'shown' : 'fetched'
+    return { view, victim: victims[at]!, moment: { after, ms: random.integer(random.pick([40, 200, 800])) } }
+  })
+  const definition = { ...bitcoinRegtest.definition, maxReorgDepth: deepest(views) + 1 + random.integer(10) }
+  const historyFrom = random.integer(8) === 0 ? 0 : 70 + random.integer(30)
+  return {
+    // All views and totals are compared.
+    seed: 0,
+    chain: { ...bitcoinRegtest, definition } as Chain,
+    historyFrom,
+    steps,
+    final: views.at(-1)!,
+  }
+}
 
 /**
- * Runs `up` over a seed's chain and kills it, or its store process, with SIGKILL at random moments; then lets it finish
- * and judges what it left. The times of the kills are drawn, what they hit is up to the machine.
+ * Runs `up` over a seed's chain and kills it, or its store process, with SIGKILL while blocks are written and others put
+ * in their place; then lets it finish and judges what it left. The times of the kills are drawn, what they hit is up to
+ * the machine.
  */
 export async function runKills(seed: number, base: readonly Uint8Array[]): Promise<KillOutcome> {
   const startedAt = Date.now()
-  const drawn = writeScript(seed, base)
-  const { maxReorgDepth } = drawn.chain.definition
-  const script: Script = {
-    ...drawn,
-    chain: {
-      ...bitcoinRegtest,
-      definition: { ...bitcoinRegtest.definition, maxReorgDepth },
-    } as Script['chain'],
-  }
+  const script = writeKills(seed, base)
   const directory = await mkdtemp(join(tmpdir(), 'wanlian-kills-'))
   const blocks = indexBlocks(script.steps.map(step => step.view))
-  const node = await startSimNode(seed, script.node, blocks)
+  const asked = new Set<unknown>()
+  const node = await startSimNode(seed, CALM.node, blocks, (_, params) => asked.add(params[0]))
   const program = startProgram(directory, node.urls, script)
   const kills = { program: 0, store: 0 }
+  const problems: Problems = []
+  let reorgs = 0
   try {
-    const random = createRandomness(`${seed}/kills`)
-    node.show(script.steps[0]!.view)
-    await program.start()
-    for (const [at, { view }] of script.steps.entries()) {
+    for (const [at, { view, victim, moment }] of script.steps.entries()) {
       node.show(view)
-      await new Promise(resolve => setTimeout(resolve, random.integer(2_500)))
-      const victim = at === 0 ? 'program' : random.pick(['program', 'store', 'both', 'nobody'] as const)
-      if (victim !== 'nobody' && victim !== 'program') kills.store += (await program.killStore()) ? 1 : 0
-      if (victim === 'program' || victim === 'both') {
+      const { hash } = view.at(-1)!
+      if (at === 0) await program.start()
+      if (moment.after === 'fetched') await until(`block ${hash} is asked for`, async () => asked.has(hash))
+      await pause(moment.ms)
+      if (victim !== 'program') kills.store += (await program.killStore()) ? 1 : 0
+      if (victim !== 'store') {
         kills.program++
         await program.kill()
         await program.start()
       }
+      problems.push(...(await program.untilTip(hash)))
     }
-    node.settle()
-    const problem = await program.untilStored(script)
-    await program.stop()
-    const problems = await withDirectory(directory, async sql => {
-      const record = await readRecord(directory)
-      const found = await judge({ sql, script, blocks, record })
-      return { found, reorgs: record.events.filter(({ event }) => event.kind === 'revert').length }
-    })
-    const seconds = (Date.now() - startedAt) / 1000
-    return {
-      seed,
-      problems: [...problem, ...problems.found],
-      reorgs: problems.reorgs,
-      kills,
-      seconds,
-      script,
-    }
+    problems.push(...(await program.untilStored(script)))
+    const ended = await program.stop()
+    if (ended?.code !== 0)
+      problems.push(`the program ended with ${ended?.code}: ${ended?.stderr.slice(-2_000)}`)
+    const log = await openEmbeddedLog({ directory: join(directory, 'log') })
+    const record = await readRecord(log, SLUG).finally(() => log.close())
+    reorgs = record.events.filter(({ event }) => event.kind === 'revert').length
+    problems.push(...(await withDirectory(directory, sql => judge({ sql, script, blocks, record }))))
+  } catch (error) {
+    problems.push(String(error))
   } finally {
     await program.kill()
     await node.close()
     await rm(directory, { recursive: true, force: true })
   }
+  return { seed, problems, reorgs, kills, seconds: (Date.now() - startedAt) / 1000 }
 }
 
-function startProgram(directory: string, urls: readonly string[], script: Script) {
+function startProgram(directory: string, urls: readonly string[], script: KillScript) {
   let running: (Running & { sqlUrl: string }) | null = null
   const config = join(directory, 'wanlian.yaml')
 
   async function start(): Promise<void> {
     const { maxReorgDepth } = script.chain.definition
-    const settings = { maxReorgDepth, history: script.historyFrom, pollSeconds: 1 }
+    const settings = { maxReorgDepth, history: script.historyFrom, pollSeconds: 0.1 }
     await writeFile(config, JSON.stringify({ chains: { [SLUG]: { ...settings, endpoints: urls } } }))
     const ports = ['--port', '0', '--clickhouse-port', '0']
     const started = startCli(['up', '--data', directory, '--config', config, ...ports], {
@@ -106,16 +155,17 @@ function startProgram(directory: string, urls: readonly string[], script: Script
     running = { ...started, sqlUrl: clickhouse }
   }
 
-  async function end(signal: NodeJS.Signals): Promise<void> {
-    if (!running) return
+  async function end(signal: NodeJS.Signals): Promise<Finished | null> {
+    if (!running) return null
     const store = await storePid()
-    process.kill(running.pid, signal)
-    await running.finished
+    if (isAlive(running.pid)) process.kill(running.pid, signal)
+    const finished = await running.finished
     running = null
     // It ends with its parent; until then nobody else can have the directory.
     for (let looks = 0; store !== null && isAlive(store) && looks < 400; looks++) {
-      await new Promise(resolve => setTimeout(resolve, 50))
+      await pause(50)
     }
+    return finished
   }
 
   async function storePid(): Promise<number | null> {
@@ -126,18 +176,29 @@ function startProgram(directory: string, urls: readonly string[], script: Script
     }
   }
 
-  async function untilStored({ final, historyFrom }: Script): Promise<string[]> {
+  async function ask(select: string): Promise<string> {
+    const query = `SELECT ${select} FROM blocks WHERE chain = '${SLUG}'`
+    const answer = await fetch(`${running!.sqlUrl}/?query=${encodeURIComponent(query)}`).then(
+      answer => answer.text(),
+      error => String(error),
+    )
+    return answer.trim()
+  }
+
+  /** Every block, every link of them proven. */
+  async function untilStored({ final, historyFrom }: KillScript): Promise<string[]> {
     const expected = `${final.length - historyFrom}\t${final.at(-1)!.hash}\t1`
-    const query = `SELECT count(), argMax(hash, height), countIf(NOT has(proofs, 'parent')) FROM blocks WHERE chain = '${SLUG}'`
-    const deadline = Date.now() + END_PATIENCE_MS
+    const select = `count(), argMax(hash, height), countIf(NOT has(proofs, 'parent'))`
+    return untilAnswered(select, expected)
+  }
+
+  async function untilAnswered(select: string, expected: string): Promise<string[]> {
+    const deadline = Date.now() + PATIENCE_MS
     let got = ''
     while (Date.now() < deadline) {
-      await new Promise(resolve => setTimeout(resolve, 500))
-      got = await fetch(`${running!.sqlUrl}/?query=${encodeURIComponent(query)}`).then(
-        answer => answer.text(),
-        error => String(error),
-      )
-      if (got.trim() === expected) return []
+      got = await ask(select)
+      if (got === expected) return []
+      await pause(100)
     }
     return [`did not reach ${expected}, got ${got}`]
   }
@@ -149,32 +210,29 @@ function startProgram(directory: string, urls: readonly string[], script: Script
     /** The supervisor starts another. */
     async killStore(): Promise<boolean> {
       const pid = await storePid()
-      if (pid === null || !isAlive(pid)) return false
+      // Its number may be another process's by now.
+      const command = pid === null ? '' : await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+      if (pid === null || !command.includes(directory)) return false
       process.kill(pid, 'SIGKILL')
       return true
     },
+    untilTip: (hash: string) => untilAnswered('argMax(hash, height)', hash),
     untilStored,
   }
 }
 
-/** What the log holds of a run. */
-async function readRecord(directory: string): Promise<Record> {
-  const log = await openEmbeddedLog({ directory: join(directory, 'log') })
-  try {
-    const events = await Promise.all(
-      [TIP_PARTITION, HISTORY_PARTITION].map(async partition => {
-        const values = await readAll(log, blockEvents(SLUG, partition))
-        return values.map(value => ({ partition, event: decodeEvent(value) }))
-      }),
-    )
-    const announcements = await readAll(log, ANNOUNCEMENTS)
-    return {
-      events: events.flat(),
-      announcements: announcements.map(value => JSON.parse(Buffer.from(value).toString()) as Announcement),
-    }
-  } finally {
-    await log.close()
-  }
+/** What the log holds of a chain. */
+export async function readRecord(log: BlockLog, slug: string): Promise<Record> {
+  const events = await Promise.all(
+    [TIP_PARTITION, HISTORY_PARTITION].map(async partition => {
+      const values = await readAll(log, blockEvents(slug, partition))
+      return values.map(value => ({ partition, event: decodeEvent(value) }))
+    }),
+  )
+  const announcements = (await readAll(log, ANNOUNCEMENTS)).map(
+    value => JSON.parse(Buffer.from(value).toString()) as Announcement,
+  )
+  return { events: events.flat(), announcements: announcements.filter(({ chain }) => chain === slug) }
 }
 
 async function readAll(log: BlockLog, place: TopicPartition): Promise<Uint8Array[]> {

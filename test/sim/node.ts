@@ -49,8 +49,13 @@ export function asNodeView(view: View, blocks: Blocks): RegtestView {
   }
 }
 
-/** Serves the views of a script over HTTP, with faults. */
-export async function startSimNode(seed: number, faults: NodeFaults, blocks: Blocks): Promise<SimNode> {
+/** Serves the views of a script over HTTP, with faults. `onCall` is told of each call. */
+export async function startSimNode(
+  seed: number,
+  faults: NodeFaults,
+  blocks: Blocks,
+  onCall?: (method: string, params: readonly unknown[]) => void,
+): Promise<SimNode> {
   const shown: View[][] = faults.lags.map(() => [])
   let settled = false
   const nth = new Map<string, number>()
@@ -68,6 +73,7 @@ export async function startSimNode(seed: number, faults: NodeFaults, blocks: Blo
     for await (const part of request) parts.push(part)
     const body = Buffer.concat(parts).toString()
     const { method, params } = JSON.parse(body) as { method: string; params: unknown[] }
+    onCall?.(method, params)
     const call = calls[at]!++
     const views = shown[at]!
     const now = views.at(-1)!

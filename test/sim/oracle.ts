@@ -24,15 +24,30 @@ export type Problems = string[]
 /** How a spent output came to be known, and what a chain is called, depend on the run. */
 const RUN_DEPENDENT = ['raw_blocks', 'utxo_inputs', 'chains']
 
+/** What a run is measured by. */
+export interface Course extends Pick<Script, 'seed' | 'chain' | 'historyFrom'> {
+  /** The chain at the end, from height 0 on; hashes in the chain's form. */
+  final: readonly { height: number; hash: string }[]
+}
+
 interface OracleDeps {
   sql: SqlClient
-  script: Script
-  blocks: Blocks
+  script: Course
+  /** Has the final chain. */
+  rpc: Rpc
   record: Record
 }
 
-/** Compares everything that a run left behind with a clean run over the final chain. */
-export async function judge(deps: OracleDeps): Promise<Problems> {
+/** Compares everything that a run left behind with a clean run over the final chain of its script. */
+export function judge({
+  script,
+  blocks,
+  ...deps
+}: Omit<OracleDeps, 'rpc'> & { script: Course & { final: View }; blocks: Blocks }): Promise<Problems> {
+  return judgeCourse({ ...deps, script, rpc: answeringRpc(script.final, blocks) })
+}
+
+export async function judgeCourse(deps: OracleDeps): Promise<Problems> {
   const { sql, script, record } = deps
   const { slug } = script.chain.definition
   const published = await readPublished(sql, slug)
@@ -44,7 +59,7 @@ export async function judge(deps: OracleDeps): Promise<Problems> {
     ...(await deadLetters(sql, slug)),
     ...(await openEntries(sql, slug)),
     ...foldAnnouncements(record, script),
-    ...(await compareReorgs(sql, slug, record)),
+    ...(await compareReorgs(sql, script.chain, record)),
   ]
   return problems.length === 0 ? [] : [...problems, ...(await story(sql, slug, record))]
 }
@@ -85,7 +100,7 @@ async function story(sql: Sql, slug: string, record: Record): Promise<string[]> 
 /** All views and totals are compared for some seeds: many statements, which say what the tables say as well. */
 const TOTALS_EVERY = 8
 
-async function totals(sql: Sql, { chain }: Script, published: Ranges): Promise<Problems> {
+async function totals(sql: Sql, { chain }: Course, published: Ranges): Promise<Problems> {
   const found = await checkTotals(sql, chain.definition, published)
   return found.map(({ table, height, difference }) => `${table} ${height ?? ''}: ${difference}`)
 }
@@ -111,10 +126,10 @@ export function compareValues(what: string, expected: unknown, got: unknown): Pr
   return one === other ? [] : [`${what}: expected ${one}, got ${other}`]
 }
 
-async function compareDumps({ sql, script, blocks }: OracleDeps): Promise<Problems> {
+async function compareDumps({ sql, script, rpc }: OracleDeps): Promise<Problems> {
   const clean = `${script.chain.definition.slug}-clean`
   const isThere = (await readPublished(sql, clean)).length > 0
-  if (!isThere) await indexCleanly(sql, { ...script, slug: clean, blocks })
+  if (!isThere) await indexCleanly(sql, { ...script, slug: clean, rpc })
   const both = [script.chain.definition.slug, clean] as const
   const [got, expected] =
     script.seed % TOTALS_EVERY === 0
@@ -160,19 +175,10 @@ async function dumpChain(sql: SqlClient, slug: string): Promise<{ [view: string]
 /** What `index` does: the final chain in one go, from a node without faults. */
 async function indexCleanly(
   sql: Sql,
-  {
-    chain,
-    slug,
-    final,
-    historyFrom,
-    blocks,
-  }: Pick<Script, 'chain' | 'final' | 'historyFrom'> & {
-    slug: string
-    blocks: Blocks
-  },
+  { chain, slug, final, historyFrom, rpc }: Course & { slug: string; rpc: Rpc },
 ): Promise<void> {
   const clean = { ...chain, definition: { ...chain.definition, slug } } as Chain
-  const source = clean.open(answeringRpc(final, blocks))
+  const source = clean.open(rpc)
   await registerChain(sql, clean.definition)
   const writer = await openWriter({ sql, chain: clean, owner: 'clean' })
   const ingest = createIngest({ sql, chain: clean, writer, source })
@@ -217,7 +223,7 @@ async function openEntries(sql: Sql, chain: string): Promise<Problems> {
 }
 
 /** Added blocks minus removed ones are the chain; nothing is removed that was not added, or added twice. */
-function foldAnnouncements({ announcements }: Record, { final, historyFrom }: Script): Problems {
+function foldAnnouncements({ announcements }: Record, { final, historyFrom }: Course): Problems {
   const problems: Problems = []
   const seen = new Set<string>()
   const present = new Map<number, string>()
@@ -246,14 +252,14 @@ interface ReorgRow {
 }
 
 /** Each revert that was handed on above stored blocks stands in `reorgs`, once. */
-async function compareReorgs(sql: Sql, chain: string, record: Record): Promise<Problems> {
+async function compareReorgs(sql: Sql, chain: Chain, record: Record): Promise<Problems> {
   const expected: ReorgRow[] = []
   const stored = new Map<number, { hash: string; parent: string }>()
-  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+  const { formatHash } = chain
   for (const { partition, event } of record.events) {
     if (partition !== TIP_PARTITION) continue
     if (event.kind === 'block') {
-      stored.set(event.height, { hash: hex(event.hash), parent: hex(event.parentHash) })
+      stored.set(event.height, { hash: formatHash(event.hash), parent: formatHash(event.parentHash) })
     }
     if (event.kind !== 'revert') continue
     const gone = [...stored].filter(([height]) => height > event.to.height).sort(([a], [b]) => b - a)
@@ -270,7 +276,7 @@ async function compareReorgs(sql: Sql, chain: string, record: Record): Promise<P
   }
   const rows = await sql.rows<{ height: string; depth: number; old_hash: string; common_ancestor: string }>(
     'SELECT height, depth, old_hash, common_ancestor FROM reorgs WHERE chain = {chain:String} ORDER BY batch',
-    { chain },
+    { chain: chain.definition.slug },
   )
   return compareValues(
     'reorgs',

@@ -4,7 +4,8 @@ import { createRegtestChain, type RegtestChain } from '../../deploy/dev/bitcoin-
 import { createRandomness } from '../../deploy/dev/randomness.ts'
 import { deepest, type Script, type Step, type View, WALLET } from './script.ts'
 
-const CALM: Pick<Script, 'node' | 'store'> = {
+/** A world without faults. */
+export const CALM: Pick<Script, 'node' | 'store'> = {
   node: { error: 0, silent: 0, stale: 0, wrong: 0, truncated: 0, storms: [], lags: [0, 0] },
   store: { lost: 0, repeated: 0, slow: 0, slowMs: 0 },
 }
