@@ -172,7 +172,8 @@ export async function openNodes<Raw>(
           'height' in place ? source.blockAt(place.height) : source.blockByHash(place.hash),
         )
         const value = await accept(raw, source)
-        if (ready) pool.health(at).credit()
+        // Left alone since it was asked, others have answered for it.
+        if (ready && pool.ready(at)) pool.health(at).credit()
         return value
       } catch (error) {
         errors.push(error)

@@ -1,11 +1,7 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { inspect } from 'node:util'
-import pino from 'pino'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { bitcoinRegtest } from '../crawlers/chains/bitcoin-regtest.ts'
@@ -15,8 +11,8 @@ import { openRpc, type RpcPool, type RpcSettings } from '../crawlers/rpc.ts'
 import { createRegtestChain, type RegtestChain } from '../deploy/dev/bitcoin-regtest.ts'
 import { type Anvil, startAnvil } from '../deploy/dev/evm-local.ts'
 import { type RegtestNode, startRegtestNode } from '../deploy/dev/regtest-node.ts'
-import { openLearned } from '../deploy/learned.ts'
 import { ConfigError, describeError, EndpointError, NotAvailableError, RpcError } from '../schema/errors.ts'
+import { type Front, startFront as openFront, type Trouble } from './front.ts'
 
 /** Real nodes on loopback, with a server in front of them where something has to go wrong. */
 const QUICK: RpcSettings = { attempts: 3, backoffMs: 20, timeoutMs: 1_000 }
@@ -40,36 +36,8 @@ async function until(what: () => boolean | Promise<boolean>): Promise<void> {
   throw new Error(`never came true: ${what}`)
 }
 
-interface Asked {
-  method: string
-  params: unknown[]
-}
-
-type Trouble = (response: ServerResponse, asked: Asked, good: () => Promise<string>) => void | Promise<void>
-
-/** In front of a node: hands every call on, or does what `trouble` says. */
-interface Front {
-  url: string
-  asked: Asked[]
-  trouble: Trouble | null
-  close(): void
-}
-
-async function startFront(target: string, trouble: Trouble | null, port = 0): Promise<Front> {
-  const front: Front = { url: '', asked: [], trouble, close: () => stop(server) }
-  const server = createServer(async (request: IncomingMessage, response) => {
-    let body = ''
-    for await (const part of request) body += part
-    const good = async () => (await fetch(target, { method: 'POST', body })).text()
-    const asked = JSON.parse(body) as Asked
-    front.asked.push(asked)
-    if (front.trouble) await front.trouble(response, asked, good)
-    else response.end(await good())
-  })
-  await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
-  front.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
-  return keep(front)
-}
+/** Closed after the test. */
+const startFront = async (...args: Parameters<typeof openFront>) => keep(await openFront(...args))
 
 function stop(server: Server): void {
   server.close()
@@ -512,97 +480,5 @@ describe('a hostile WebSocket', () => {
     expect(await call).toBeInstanceOf(EndpointError)
     for (const socket of sockets) socket.destroy()
     stop(server)
-  })
-})
-
-describe('what an endpoint allows', () => {
-  const QUOTA = 40
-
-  /** Refuses what is more than its quota in any second. */
-  function quota(): { trouble: Trouble; refused: () => number } {
-    let times: number[] = []
-    let refused = 0
-    return {
-      refused: () => refused,
-      trouble: async (response, _asked, good) => {
-        const now = performance.now()
-        times = times.filter(time => time > now - 1_000)
-        if (times.length < QUOTA) {
-          times.push(now)
-          return void response.end(await good())
-        }
-        refused++
-        response.writeHead(429).end('slow down')
-      },
-    }
-  }
-
-  test('is learned from its refusals, shown, and known after a restart', async () => {
-    const chain = createRegtestChain({ seed: 'quota' })
-    const node = keep(await startRegtestNode(chain))
-    const { trouble, refused } = quota()
-    const front = keep(await startFront(node.url, trouble))
-    const directory = await mkdtemp(join(tmpdir(), 'wanlian-learned-'))
-    opened.push({ close: () => rm(directory, { recursive: true, force: true }) })
-    const logger = pino({ level: 'silent' })
-
-    /** Many calls, all of them answered. */
-    async function run(calls: number) {
-      const learned = await openLearned(directory, logger)
-      const pool = await openRpc([{ url: front.url }], { ...QUICK, attempts: 30, learned })
-      const began = pool.status()[0]!.callsPerSecond
-      try {
-        await Promise.all(Array.from({ length: calls }, () => pool.call('getblockcount', [])))
-        return { began, ended: pool.status()[0]!.callsPerSecond }
-      } finally {
-        await pool.close()
-        await learned.close()
-      }
-    }
-
-    const first = await run(QUOTA + 20)
-    expect(first.began).toBeNull()
-    expect(refused()).toBeGreaterThan(0)
-    expect(first.ended).toBeGreaterThanOrEqual(1)
-    expect(first.ended).toBeLessThan(QUOTA)
-    const before = refused()
-    const second = await run(10)
-    expect(second.began).toBe(first.ended)
-    expect(refused()).toBe(before)
-    expect(JSON.parse(await readFile(join(directory, 'endpoints.json'), 'utf8'))).toEqual({
-      [front.url]: second.ended,
-    })
-
-    await writeFile(join(directory, 'endpoints.json'), '{"a": "b"')
-    const third = await openLearned(directory, logger)
-    expect(third.get(front.url)).toBeNull()
-  })
-
-  test('may be configured', async () => {
-    const node = keep(await startRegtestNode(createRegtestChain({ seed: 'quota' })))
-    const { trouble, refused } = quota()
-    const front = keep(await startFront(node.url, trouble))
-    const pool = keep(await openRpc([{ url: front.url, callsPerSecond: QUOTA / 2 }], QUICK))
-    await Promise.all(Array.from({ length: QUOTA + 5 }, () => pool.call('getblockcount', [])))
-    expect(refused()).toBe(0)
-    expect(pool.status()[0]!.callsPerSecond).toBe(QUOTA / 2)
-  })
-
-  test('of two endpoints that have the same, both are asked when there is much to do', async () => {
-    const chain = createRegtestChain({ seed: 'both' })
-    for (let at = 0; at < 20; at++) chain.mine()
-    const node = keep(await startRegtestNode(chain))
-    const slow: Trouble = async (response, _asked, good) => {
-      const answer = await good()
-      await pause(20)
-      response.end(answer)
-    }
-    const fronts = [keep(await startFront(node.url, slow)), keep(await startFront(node.url, slow))]
-    const nodes = keep(await openNodes(bitcoinRegtest, fronts, { rpc: QUICK }))
-    await nodes.identify()
-    await nodes.head()
-    await Promise.all(Array.from({ length: 20 }, (_, height) => nodes.blockAt(height)))
-    const asked = fronts.map(({ asked }) => asked.filter(({ method }) => method === 'getblock').length)
-    expect(Math.min(...asked)).toBeGreaterThan(3)
   })
 })
