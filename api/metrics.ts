@@ -57,6 +57,7 @@ export function createMetrics(read: Reader, status: StatusBoard): Metrics {
   const missing = gauge('wanlian_chain_missing_blocks', 'Heights that are still to be filled in', ['chain'])
   const pace = gauge('wanlian_chain_blocks_per_second', 'Pace of storing', ['chain'])
   const stopped = gauge('wanlian_chain_stopped', '1 where an operator is needed', ['chain'])
+  const paused = gauge('wanlian_chain_paused', '1 where the operator paused it', ['chain'])
   const reorgs = gauge('wanlian_chain_reorgs', 'Reorgs that were followed', ['chain'])
   const deadLetters = gauge('wanlian_chain_dead_letters', 'Events that could not be stored', ['chain'])
   const reachable = gauge('wanlian_node_reachable', '1 where the node answers', ['chain', 'node'])
@@ -77,6 +78,7 @@ export function createMetrics(read: Reader, status: StatusBoard): Metrics {
     missing,
     pace,
     stopped,
+    paused,
     reorgs,
     deadLetters,
     reachable,
@@ -107,6 +109,7 @@ export function createMetrics(read: Reader, status: StatusBoard): Metrics {
       const labels = { chain: follow.chain }
       missing.set(labels, follow.missing)
       stopped.set(labels, follow.state === 'stopped' ? 1 : 0)
+      paused.set(labels, follow.state === 'paused' ? 1 : 0)
       if (follow.blocksPerSecond !== null) pace.set(labels, follow.blocksPerSecond)
       if (follow.head !== null) {
         head.set(labels, follow.head)

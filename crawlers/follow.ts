@@ -5,13 +5,27 @@ import { describeError, EndpointError, NotAvailableError, ProofError } from '../
 import { HISTORY_PARTITION, TIP_PARTITION } from '../schema/events.ts'
 import { pausable, pause } from '../schema/pause.ts'
 import type { BlockLog, Logger } from '../schema/ports.ts'
-import { countHeights, mergeRanges, type Ranges, subtractRanges } from '../schema/ranges.ts'
+import {
+  chunksOf,
+  countHeights,
+  heightsOf,
+  mergeRanges,
+  type Ranges,
+  subtractRanges,
+} from '../schema/ranges.ts'
 import type { FollowState, FollowStatus } from '../schema/status.ts'
 import { createAppender } from './appender.ts'
 import type { Chain } from './chain.ts'
 import { APPEND_BLOCKS, APPEND_BYTES, createCrawler, type FailedFetch } from './crawl.ts'
 import { fetchBlocks } from './fetch.ts'
-import { type Branch, type Crawled, createForkChoice, DeepReorgError, type StoredBlocks } from './fork.ts'
+import {
+  type Branch,
+  type Crawled,
+  createForkChoice,
+  DeepReorgError,
+  loadWindow,
+  type StoredBlocks,
+} from './fork.ts'
 import type { Nodes } from './nodes.ts'
 import { createPace } from './pace.ts'
 import { createWindow } from './window.ts'
@@ -38,6 +52,8 @@ export interface FollowDeps<Raw> {
   stored: StoredBlocks
   /** Finds spent outputs among stored blocks, so that nodes need not be asked for them. */
   findOutputs: OutputLookup
+  /** A command in the operator's words, for what only the operator can decide. */
+  commandLine(words: string): string
   logger: Logger
   settings: FollowSettings
 }
@@ -67,6 +83,7 @@ const LONGEST_GAP_LOOK_MS = 3_600_000
 export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Follower {
   const { chain, nodes, log, stored, findOutputs, logger, settings } = deps
   const { slug, finality, maxReorgDepth } = chain.definition
+  const depths = finality.kind === 'confirmations' ? finality : finality.fallback
   const tipLog = createAppender(log, slug, TIP_PARTITION, settings.maxUnreadBytes, signal)
   const historyLog = createAppender(log, slug, HISTORY_PARTITION, settings.maxUnreadBytes, signal)
   const window = createWindow(maxReorgDepth)
@@ -81,6 +98,7 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     nodes,
     stored,
     window,
+    commandLine: deps.commandLine,
     crawl: place => crawl(place, true),
     final: () => (finality.kind === 'tags' ? status.final : null),
     pollMs: settings.pollMs,
@@ -134,13 +152,28 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
         if (signal.aborted) return undefined
         // What goes on well between two troubles need not wait long for the next try.
         if (Date.now() - startedAt > LONGEST_PAUSE_MS || pace.total() > before) wait = settings.pollMs
-        status.problem[part] = describeError(error)
-        if (error instanceof DeepReorgError) status.state = 'stopped'
-        logger.warn({ chain: slug, err: error }, 'following goes on soon')
+        tell(part, error)
         await pause(wait, signal)
       }
     }
     return undefined
+  }
+
+  const isStopped = () => status.state === 'stopped'
+
+  function tell(part: Part, error: unknown): void {
+    const told = describeError(error)
+    if (error instanceof DeepReorgError) {
+      status.state = 'stopped'
+      // Whether the nodes are back on the stored chain is looked at again, quietly.
+      if (status.problem[part] === told) return
+      logger.error({ chain: slug, err: error }, 'stopped: the operator has to decide')
+    } else {
+      // Why it is stopped is to be read until it goes on.
+      if (part === 'tip' && isStopped()) return
+      logger.warn({ chain: slug, err: error }, 'following goes on soon')
+    }
+    status.problem[part] = told
   }
 
   // Recordings: what is listed, and nothing more.
@@ -173,7 +206,7 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
 
   async function followTip(): Promise<void> {
     await tipLog.drained()
-    await loadWindow()
+    await loadWindow(window, stored, chain.definition, signal)
     await loadFinality()
     await checkSameChain()
     while (!signal.aborted) {
@@ -241,7 +274,7 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
       window.clear()
       tip = null
     }
-    const beginning = from !== null && deepest <= from ? from : Math.max(0, head - safeDepth())
+    const beginning = from !== null && deepest <= from ? from : Math.max(0, head - depths.safe)
     planStart = tip ? tip.height + 1 : beginning
     if (from === null) {
       tipFrom = tip ? Math.max((await stored.ranges()).at(-1)?.[0] ?? planStart, deepest) : planStart
@@ -258,19 +291,6 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
       near = subtractRanges(near, await stored.ranges())
     }
     wakeHistory()
-  }
-
-  function safeDepth(): number {
-    return finality.kind === 'confirmations' ? finality.safe : finality.fallback.safe
-  }
-
-  async function loadWindow(): Promise<void> {
-    window.clear()
-    const last = (await stored.ranges()).at(-1)
-    if (!last) return
-    const first = Math.max(last[0], last[1] - maxReorgDepth)
-    const links = await stored.links(Array.from({ length: last[1] - first + 1 }, (_, at) => first + at))
-    for (const [height, link] of [...links].sort((a, b) => a[0] - b[0])) window.push({ height, ...link })
   }
 
   /** What was final stays so after a restart, unless the operator went back below it. */
@@ -427,7 +447,7 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     const heights = heightsOf(near.slice(-1)).slice(-NEAR_BLOCKS)
     const failed = await handOnBelow(heights)
     await tipLog.drained()
-    await loadWindow()
+    await loadWindow(window, stored, chain.definition, signal)
     const left = subtractRanges(near, await stored.ranges())
     const refusedHeights = countHeights(near) - countHeights(left) === 0 && failed.length < heights.length
     near = left
@@ -481,7 +501,6 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     const tip = window.tip()
     if (!tip || (finality.kind === 'tags' && Date.now() - toldAt < 5 * settings.pollMs)) return
     toldAt = Date.now()
-    const depths = finality.kind === 'confirmations' ? finality : finality.fallback
     const byDepth = (confirmations: number) => Math.max(0, tip.height - confirmations + 1)
     const tagged = finality.kind === 'tags' ? await nodes.finalized() : null
     const final = tagged === null ? byDepth(depths.final) : Math.min(tagged, tip.height)
@@ -497,6 +516,8 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
   async function fillHistory(): Promise<void> {
     let refusedWaitMs = gapLookMs
     while (!signal.aborted) {
+      // Of another chain nothing is wanted.
+      while (isStopped() && !signal.aborted) await pause(settings.pollMs, signal)
       await historyLog.drained()
       const missingNow = subtractRanges(deep, await stored.ranges())
       status.history = countHeights(missingNow)
@@ -518,9 +539,10 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
             },
           })),
         )
-        if (failed[0]) break
+        if (failed[0] || isStopped()) break
       }
       if (failed[0]) throw failed[0].error
+      if (isStopped()) continue
       await historyLog.drained()
       const left = subtractRanges(deep, await stored.ranges())
       if (left.length === 0) continue
@@ -569,18 +591,5 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
       }
     },
     done: run(),
-  }
-}
-
-function heightsOf(ranges: Ranges): number[] {
-  return ranges.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, at) => from + at))
-}
-
-/** Histories are long: heights a few at a time. */
-function* chunksOf(ranges: Ranges, size: number): Generator<number[]> {
-  for (const [from, to] of ranges) {
-    for (let first = from; first <= to; first += size) {
-      yield Array.from({ length: Math.min(size, to - first + 1) }, (_, at) => first + at)
-    }
   }
 }

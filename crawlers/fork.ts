@@ -3,7 +3,8 @@ import { equalBytes } from '../schema/bytes.ts'
 import type { ChainDefinition, Verified } from '../schema/chain.ts'
 import { AppError, NotAvailableError, ProofError } from '../schema/errors.ts'
 import type { BlockEvent } from '../schema/events.ts'
-import { countHeights, type Ranges } from '../schema/ranges.ts'
+import { pause } from '../schema/pause.ts'
+import { countHeights, heightsOf, type Ranges } from '../schema/ranges.ts'
 import type { Nodes, Place, Sight } from './nodes.ts'
 import type { Link, Window } from './window.ts'
 
@@ -34,6 +35,8 @@ export interface ForkDeps {
   nodes: Pick<Nodes<unknown>, 'hashAt' | 'sights'>
   stored: StoredBlocks
   window: Window
+  /** A command in the operator's words. */
+  commandLine(words: string): string
   crawl(place: Place): Promise<Crawled>
   /** Nothing below this height is replaced; null when nobody said that something is final. */
   final(): number | null
@@ -71,6 +74,43 @@ export interface ForkChoice {
 export class DeepReorgError extends AppError {
   constructor(message: string, hint: string) {
     super('DEEP_REORG', message, { hint })
+  }
+}
+
+/** What is being written anew is there again after a moment. */
+const LOOKS_AT_STORED = 50
+const LOOK_MS = 100
+
+/**
+ * Puts the newest stored blocks into the window, as many as a reorg may reach, in one piece: a branch must not be held for
+ * one that leaves where the window ends by chance.
+ * @throws AppError when blocks that are said to be stored cannot be read for longer than they are written anew.
+ */
+export async function loadWindow(
+  window: Window,
+  stored: Pick<StoredBlocks, 'ranges' | 'links'>,
+  { slug, maxReorgDepth }: Pick<ChainDefinition, 'slug' | 'maxReorgDepth'>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let look = 1; ; look++) {
+    window.clear()
+    const last = (await stored.ranges()).at(-1)
+    if (!last) return
+    const heights = heightsOf([[Math.max(last[0], last[1] - maxReorgDepth), last[1]]])
+    const links = await stored.links(heights)
+    const absent = heights.find(height => !links.has(height))
+    if (absent === undefined) {
+      for (const height of heights) window.push({ height, ...links.get(height)! })
+      return
+    }
+    signal.throwIfAborted()
+    if (look === LOOKS_AT_STORED) {
+      throw new AppError('NOT_READABLE', `${slug}: block ${absent} is stored and cannot be read`, {
+        retryable: true,
+        hint: `it is being written anew, or lost: wanlian check ${slug}`,
+      })
+    }
+    await pause(LOOK_MS, signal)
   }
 }
 
@@ -136,9 +176,12 @@ export function createForkChoice(deps: ForkDeps): ForkChoice {
   }
 
   async function wayOut(): Promise<string> {
+    const look = 'look whether the node is on the right chain'
+    // What cannot be found out now is told at the next look.
     const ancestor = await findCommonAncestor(stored, nodes).catch(() => null)
-    const look = 'look whether the node is on the right chain; if it is'
-    return ancestor === null ? look : `${look}, stop and: wanlian rewind ${slug} ${ancestor}`
+    return ancestor === null
+      ? look
+      : `${look}; if it is: \`${deps.commandLine(`rewind ${slug} ${ancestor}`)}\``
   }
 
   async function above(blocks: readonly Crawled[], head: number): Promise<Branch | null> {
@@ -217,7 +260,7 @@ export function createForkChoice(deps: ForkDeps): ForkChoice {
   function behind(head: number, tip: number): string {
     return (
       `${slug}: the nodes are at height ${head}, ${tip - head} blocks below the stored tip: waiting for them (if the chain ` +
-      `was taken back on purpose, stop and: wanlian rewind ${slug} ${head})`
+      `was taken back on purpose: \`${deps.commandLine(`rewind ${slug} ${head}`)}\`)`
     )
   }
 
@@ -308,7 +351,10 @@ function objection(sights: readonly Sight[], doubt: Doubt, tip: BlockRef): strin
   return agreeing < Math.min(2, known) ? 'a second node has to say so too' : null
 }
 
-/** The highest stored block that a node has too; null when there is none. */
+/**
+ * The highest stored block that a node has too; null when there is none.
+ * @throws NotAvailableError while a block is being written anew: whether a node has it too is not known then.
+ */
 export async function findCommonAncestor(
   stored: Pick<StoredBlocks, 'ranges' | 'links'>,
   nodes: Pick<Nodes<unknown>, 'hashAt'>,
@@ -316,7 +362,7 @@ export async function findCommonAncestor(
   const ranges = await stored.ranges()
   const isShared = async (height: number) => {
     const link = (await stored.links([height])).get(height)
-    if (!link) return false
+    if (!link) throw new NotAvailableError(`stored block ${height} cannot be read at this moment`)
     try {
       return equalBytes(link.hash, await nodes.hashAt(height))
     } catch (error) {

@@ -100,6 +100,8 @@ export interface ChainSettings {
 }
 
 export interface Config {
+  /** The file that was named; null without one. */
+  file: string | null
   dataDirectory: string
   /** Address on which the site and the interfaces listen. */
   host: string
@@ -109,6 +111,8 @@ export interface Config {
   clickhousePort: number
   chains: ReadonlyMap<string, ChainSettings>
 }
+
+const DATA_DIRECTORY = './data'
 
 export interface ConfigSources {
   /** Named on the command line or in `WANLIAN_CONFIG`; without it `wanlian.yaml` is read where there is one. */
@@ -123,12 +127,26 @@ export async function readConfig(sources: ConfigSources): Promise<Config> {
   const named = sources.file ?? (sources.environment.WANLIAN_CONFIG || undefined)
   const file = parseConfig(await readFileOrNothing(named), named ?? 'wanlian.yaml', sources.environment)
   return {
-    dataDirectory: sources.dataDirectory ?? (sources.environment.WANLIAN_DATA || (file.data ?? './data')),
+    file: named ?? null,
+    dataDirectory:
+      sources.dataDirectory ?? (sources.environment.WANLIAN_DATA || (file.data ?? DATA_DIRECTORY)),
     host: file.host ?? '127.0.0.1',
     port: file.port ?? 8080,
     clickhousePort: file.clickhousePort ?? 8123,
     chains: chainSettings(file, dirname(resolve(named ?? 'wanlian.yaml'))),
   }
+}
+
+/** A command as the operator has to give it, to reach the same data. */
+export function commandLine({ dataDirectory, file }: Config, words: string): string {
+  const data = dataDirectory === DATA_DIRECTORY ? [] : ['--data', quoted(dataDirectory)]
+  const config = file === null ? [] : ['--config', quoted(file)]
+  return ['wanlian', words, ...data, ...config].join(' ')
+}
+
+/** For a shell. */
+function quoted(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }
 
 async function readFileOrNothing(named: string | undefined): Promise<string> {

@@ -14,8 +14,10 @@ const commands = {
   index: async () => (await import('./commands/index.ts')).runIndex,
   migrate: async () => (await import('./commands/migrate.ts')).runMigrate,
   repair: async () => (await import('./commands/repair.ts')).runRepair,
+  pause: async () => (await import('./commands/pause.ts')).runPause,
   record: async () => (await import('./commands/record.ts')).runRecord,
   replay: async () => (await import('./commands/replay.ts')).runReplay,
+  resume: async () => (await import('./commands/pause.ts')).runResume,
   resplit: async () => (await import('./commands/resplit.ts')).runResplit,
   rewind: async () => (await import('./commands/rewind.ts')).runRewind,
   sql: async () => (await import('./commands/sql.ts')).runSql,
@@ -175,10 +177,17 @@ function buildProgram(run: Run): Command {
     .addOption(height('to', 'last height'))
     .action((chain: string, options) => run(commands.resplit)(options, chain, options))
 
-  command(
-    'rewind <chain> <height>',
-    'take a chain back to a stored block, while up is stopped: it goes on from there',
-  ).action((chain: string, to: string, options) => run(commands.rewind)(options, chain, parseHeight(to)))
+  command('pause <chain>', 'stop to follow a chain until it is resumed; up goes on with the others').action(
+    (chain: string, options) => run(commands.pause)(options, chain),
+  )
+
+  command('resume <chain>', 'go on to follow a chain that was paused').action((chain: string, options) =>
+    run(commands.resume)(options, chain),
+  )
+
+  command('rewind <chain> <height>', 'take a chain back to a stored block, from which up goes on').action(
+    (chain: string, to: string, options) => run(commands.rewind)(options, chain, parseHeight(to)),
+  )
 
   command('record <chain>', "write a node's answers as a recording")
     .addOption(node())

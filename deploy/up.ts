@@ -5,12 +5,14 @@ import { createAnnouncementHub } from '../api/announcement-hub.ts'
 import { createApi } from '../api/server.ts'
 import { createSqlGateway } from '../api/sql-gateway.ts'
 import { createWeb } from '../web/web.tsx'
-import type { ChainSettings, Config } from './config.ts'
+import { type ChainSettings, type Config, commandLine } from './config.ts'
+import { openControl } from './control.ts'
 import { addressOf, portError, startHttpServer } from './http.ts'
 import { openLearned } from './learned.ts'
 import { feedListeners } from './live-feed.ts'
 import { lockDirectory } from './lock.ts'
 import { openEmbeddedLog } from './log-embedded.ts'
+import { openPaused } from './paused.ts'
 import { startPipeline } from './pipeline.ts'
 import { withStore } from './sql-session.ts'
 
@@ -42,7 +44,15 @@ export async function runEverything(
       closing.push(() => log.close())
       const learned = await openLearned(dataDirectory, logger)
       closing.push(() => learned.close())
-      const pipeline = await startPipeline({ chains, sql, log, logger, learned })
+      const pipeline = await startPipeline({
+        chains,
+        sql,
+        log,
+        logger,
+        learned,
+        paused: await openPaused(dataDirectory),
+        commandLine: words => commandLine(config, words),
+      })
       closing.push(() => pipeline.stop())
 
       const hub = createAnnouncementHub()
@@ -68,6 +78,9 @@ export async function runEverything(
       })
       const port = await listen(gateway, { host, port: config.clickhousePort, option: '--clickhouse-port' })
       closing.push(() => gateway.close())
+
+      const control = await openControl(dataDirectory, pipeline, logger)
+      closing.push(() => control.close())
 
       onReady({ site: server.url, graphql: `${server.url}/graphql`, clickhouse: addressOf(host, port) })
       await stop

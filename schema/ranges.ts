@@ -50,6 +50,20 @@ export function countHeights(ranges: Ranges): number {
   return ranges.reduce((sum, [from, to]) => sum + to - from + 1, 0)
 }
 
+/** Every height in them, ascending. */
+export function heightsOf(ranges: Ranges): number[] {
+  return ranges.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, at) => from + at))
+}
+
+/** Histories are long: heights a few at a time. */
+export function* chunksOf(ranges: Ranges, size: number): Generator<number[]> {
+  for (const [from, to] of ranges) {
+    for (let first = from; first <= to; first += size) {
+      yield Array.from({ length: Math.min(size, to - first + 1) }, (_, at) => first + at)
+    }
+  }
+}
+
 /** Every height above `above`, ascending. */
 export function heightsAbove(ranges: Ranges, above: number): number[] {
   return ranges.flatMap(([from, to]) => {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Chain } from '../crawlers/chain.ts'
 import type { ChainSettings } from '../deploy/config.ts'
 import { openEmbeddedLog } from '../deploy/log-embedded.ts'
+import { openPaused } from '../deploy/paused.ts'
 import { type Pipeline, startPipeline } from '../deploy/pipeline.ts'
 import { ANNOUNCEMENTS, type Announcement } from '../schema/events.ts'
 import type { BlockLog } from '../schema/ports.ts'
@@ -39,7 +40,14 @@ export async function openWorld(): Promise<World> {
           ...settings,
         },
       ]
-      world.pipeline = await startPipeline({ chains, sql: store.sql, log, logger: silent })
+      world.pipeline = await startPipeline({
+        chains,
+        sql: store.sql,
+        log,
+        logger: silent,
+        paused: await openPaused(directory),
+        commandLine: words => `wanlian ${words}`,
+      })
     },
     async stop() {
       await world.pipeline?.stop()

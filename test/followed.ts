@@ -122,6 +122,7 @@ export async function openFollowed(
           ),
         finality: async () => finality,
       },
+      commandLine: words => `wanlian ${words}`,
       findOutputs: async outpoints => outpoints.map(() => null),
       settings: {
         historyFrom: 0,

@@ -4,6 +4,7 @@ import type { CommandContext } from '../command.ts'
 import { EXIT } from '../command.ts'
 import type { ChainSettings, Config } from '../config.ts'
 import { type Finding, failure, type Level, within } from '../doctor/finding.ts'
+import { lookAtFollowing } from '../doctor/following.ts'
 import { lookAtMachine } from '../doctor/machine.ts'
 import { lookAtNodes } from '../doctor/nodes.ts'
 import { lookAtStore, type StoreLook } from '../doctor/store.ts'
@@ -41,8 +42,9 @@ async function lookAtAll(configured: Config, logger: Logger, options: DoctorOpti
     store = look
     return look.findings
   })
-  const [machine, stored, ...nodes] = await Promise.all([
+  const [machine, following, stored, ...nodes] = await Promise.all([
     lookAtMachine(config).catch(error => [failure('machine', error)]),
+    lookAtFollowing(config).catch(error => [failure('up', error)]),
     within(STORE_LIMIT_MS, 'store', 'the store', lookedAtStore),
     ...chosen.chains.map(async settings => {
       const { slug } = settings.chain.definition
@@ -57,7 +59,8 @@ async function lookAtAll(configured: Config, logger: Logger, options: DoctorOpti
       return [{ area: slug, level: 'note', text: `the nodes are ${tip - head} blocks behind the store` }]
     return [{ area: slug, level: 'ok', text: `the store is ${head - tip} blocks behind the nodes` }]
   })
-  return [...chosen.findings, ...machine, ...stored, ...nodes.flatMap(look => look.findings), ...behind]
+  const ofNodes = nodes.flatMap(look => look.findings)
+  return [...chosen.findings, ...machine, ...stored, ...ofNodes, ...behind, ...following]
 }
 
 function choose(

@@ -51,6 +51,7 @@ const settings = {
 process.exitCode = await runIndex(
   {
     config: {
+      file: null,
       dataDirectory,
       host: '127.0.0.1',
       port: 0,

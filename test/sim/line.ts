@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { Chain } from '../../crawlers/chain.ts'
 import { type Follower, startFollow } from '../../crawlers/follow.ts'
 import { openNodes } from '../../crawlers/nodes.ts'
-import { storedBlocks } from '../../deploy/pipeline.ts'
+import { storedBlocks } from '../../deploy/line.ts'
 import { HISTORY_PARTITION, TIP_PARTITION } from '../../schema/events.ts'
 import type { Logger } from '../../schema/ports.ts'
 import { createOutputLookup } from '../../splitter/outputs.ts'
@@ -81,6 +81,7 @@ export async function startLine(deps: LineDeps): Promise<Line> {
       nodes,
       log: life.log,
       stored: storedBlocks(life.sql, chain.definition),
+      commandLine: words => `wanlian ${words}`,
       findOutputs: createOutputLookup(life.sql, slug),
       logger,
       settings: { historyFrom, pollMs: 20, maxUnreadBytes, confirmWith: 1, lookAhead },

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { bitcoinRegtest } from '../../crawlers/chains/bitcoin-regtest.ts'
 import { openEmbeddedLog } from '../../deploy/log-embedded.ts'
 import { migrate } from '../../deploy/migrate.ts'
+import { openPaused } from '../../deploy/paused.ts'
 import { startPipeline } from '../../deploy/pipeline.ts'
 import { createSql } from '../../deploy/sql.ts'
 import { openStore } from '../../deploy/store/supervisor.ts'
@@ -56,6 +57,8 @@ const pipeline = await startPipeline({
   sql: slowly(sql),
   log,
   logger: silent,
+  paused: await openPaused(options.directory),
+  commandLine: words => `wanlian ${words}`,
   maxUnreadBytes: options.maxUnreadBytes,
 })
 
