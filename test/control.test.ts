@@ -20,8 +20,9 @@ import type { BlockLog } from '../schema/ports.ts'
 import type { FollowStatus } from '../schema/status.ts'
 import { type Running, runCli, startCli, summaryOf } from './cli.ts'
 import { until } from './follow-world.ts'
+import { openFollowed } from './followed.ts'
 import { dumpViews, openTestStore, silent, type TestStore, withDirectory } from './harness.ts'
-import { type Balancer, startBalancer } from './views.ts'
+import { type Balancer, blocksOf, startBalancer, viewOf } from './views.ts'
 
 const FIRST = 'bitcoin-regtest'
 const SECOND = 'second-regtest'
@@ -83,7 +84,10 @@ function settled({ chains: _, raw_blocks: __, utxo_inputs: ___, ...views }: Reco
 
 describe('a pipeline of two chains', () => {
   const second = { ...bitcoinRegtest, definition: { ...bitcoinRegtest.definition, slug: SECOND } }
-  const chains = { [FIRST]: mined('control', 40), [SECOND]: mined('control too', 40) }
+  const chains: Record<string, RegtestChain> = {
+    [FIRST]: mined('control', 40),
+    [SECOND]: mined('control too', 40),
+  }
   const nodes: Record<string, Balancer> = {}
   let data: string
   let store: TestStore
@@ -288,6 +292,26 @@ describe('a pipeline of two chains', () => {
       expect(await readFile(join(place, 'paused.json'), 'utf8')).toBe(text)
     }
   })
+})
+
+test('a chain that was stopped goes on when its nodes come back to it', async () => {
+  const chain = mined('and back', 30)
+  const ours = blocksOf(chain)
+  chain.reorg(9)
+  const theirs = blocksOf(chain)
+  let shown = ours
+  const node = keep(await startRegtestNode(viewOf(chain, () => shown)))
+  const { definition } = bitcoinRegtest
+  const shallow = { ...bitcoinRegtest, definition: { ...definition, maxReorgDepth: 6 } }
+  const followed = keep(await openFollowed(shallow, [node.url]))
+  const status = () => followed.follower.status()
+  await until('all blocks', async () => followed.hashes().length === 31)
+  shown = theirs
+  await until('stopped', async () => status().state === 'stopped')
+  expect(status().problem).toContain('`wanlian rewind bitcoin-regtest 21`')
+  shown = ours
+  await until('following', async () => status().state === 'following')
+  expect([status().problem, followed.reverts, followed.hashes().length]).toEqual([null, [], 31])
 })
 
 describe('up', () => {
