@@ -53,7 +53,7 @@ const LOOK_AHEAD = 16
 /** Opens the endpoints of a chain; nothing is called yet. @throws ConfigError for one that is not understood. */
 export function openLineNodes(
   { chain, endpoints, recoverSenders, traces }: ChainSettings,
-  learned?: LearnedLimits,
+  learned: LearnedLimits | undefined,
 ): Promise<Nodes<unknown>> {
   return openNodes<unknown>(chain, endpoints, {
     source: { recoverSenders, traces },

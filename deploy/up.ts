@@ -49,9 +49,9 @@ export async function runEverything(
         sql,
         log,
         logger,
+        learned,
         paused: await openPaused(dataDirectory),
         commandLine: words => commandLine(config, words),
-        learned,
       })
       closing.push(() => pipeline.stop())
 
@@ -79,8 +79,11 @@ export async function runEverything(
       const port = await listen(gateway, { host, port: config.clickhousePort, option: '--clickhouse-port' })
       closing.push(() => gateway.close())
 
-      const control = await openControl(dataDirectory, pipeline, logger)
-      closing.push(() => control.close())
+      const control = await openControl(dataDirectory, pipeline, logger).catch(error => {
+        // Not every file system has sockets.
+        logger.warn({ err: error }, 'pause, resume and rewind are not to be had while this runs')
+      })
+      closing.push(async () => control?.close())
 
       onReady({ site: server.url, graphql: `${server.url}/graphql`, clickhouse: addressOf(host, port) })
       await stop
