@@ -161,10 +161,6 @@ FROM default.blocks AS blocks
 INNER JOIN (SELECT chain, safe_height, final_height FROM default.chains) AS chains ON blocks.chain = chains.chain`,
 }
 
-function passThrough(name: string): View {
-  return { name, select: `SELECT * FROM ${BASE_DATABASE}.${name}` }
-}
-
 const orphanedBlocks: View = {
   name: 'orphaned_blocks',
   select: `SELECT chain, height, time, ${showInForm('block_hash')} AS hash, ${showInForm('parent_hash')} AS parent_hash,
@@ -204,7 +200,7 @@ export const views: readonly View[] = [
   chains,
   blockFinality,
   checkpoints,
-  passThrough('journal'),
+  { name: 'journal', select: `SELECT * EXCEPT (seal) FROM ${BASE_DATABASE}.journal` },
   deadLetters,
   reorgs,
   orphanedBlocks,

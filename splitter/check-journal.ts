@@ -6,6 +6,7 @@ import type { Difference, RowsByTable } from './check-rows.ts'
 import { batchOf, type JournalEntry, readCheckpoints, readEntries } from './journal.ts'
 import { type PreparedBlock, SPLIT_VERSION } from './prepare.ts'
 import { encodeBlocks } from './rows.ts'
+import { checkSeals } from './seals.ts'
 
 /** A batch that wrote blocks which stand, with what its writer said it would do. */
 export interface StandingBatch {
@@ -121,11 +122,12 @@ export async function checkJournal(sql: Sql, chain: string): Promise<Difference[
     WHERE wrong != '' ORDER BY partition, batch LIMIT ${LIMIT}`,
     { chain, split: SPLIT_VERSION },
   )
-  return rows.map(({ partition, batch, low, wrong }) => ({
+  const differences = rows.map(({ partition, batch, low, wrong }) => ({
     height: Number(low),
     table: 'journal',
     difference: `batch ${batch} of partition ${partition}: ${wrong}`,
   }))
+  return [...differences, ...(await checkSeals(sql, chain, 'journal'))]
 }
 
 /** What checkpoints say about themselves, the journal and the highest block. */
@@ -170,7 +172,7 @@ export async function checkCheckpoints(sql: Sql, chain: string): Promise<Differe
   return differences
 }
 
-/** Finality never runs ahead of what was ever stored. */
+/** Finality is what was told, and never runs ahead of what was ever stored. */
 export async function checkFinality(sql: Sql, chain: string): Promise<Difference[]> {
   const rows = await sql.rows<{ safe: string; final: string; top: string }>(
     `SELECT safe, final, (SELECT max(arrayMax(blocks.height)) FROM ${BASE_DATABASE}.journal
@@ -178,11 +180,12 @@ export async function checkFinality(sql: Sql, chain: string): Promise<Difference
     FROM ${BASE_DATABASE}.finality FINAL WHERE chain = {chain:String}`,
     { chain },
   )
-  return rows
+  const impossible = rows
     .filter(row => Number(row.final) > Number(row.safe) || Number(row.safe) > Number(row.top))
     .map(({ safe, final, top }) => ({
       height: null,
       table: 'finality',
       difference: `expected final up to safe up to ${top}, the highest block, got final ${final}, safe ${safe}`,
     }))
+  return [...impossible, ...(await checkSeals(sql, chain, 'finality'))]
 }

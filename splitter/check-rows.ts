@@ -25,7 +25,7 @@ export type RowsByTable = ReadonlyMap<string, readonly StoredRow[]>
 
 /** What stands of a block against what its archive splits into, row by row. */
 export function compareBlock({ shared, rows }: BlockToEncode, stored: RowsByTable): Difference[] {
-  const version = stored.get('blocks')?.[0]?.row_version ?? null
+  const version = commonVersion(stored)
   return blockTableNames.flatMap(table => {
     const expected = sortRows(
       table,
@@ -37,6 +37,16 @@ export function compareBlock({ shared, rows }: BlockToEncode, stored: RowsByTabl
       return differences.map(difference => ({ height: shared.height, table: name, difference }))
     })
   })
+}
+
+/** The version that most tables have for the block: one that differs is the one that is wrong. */
+function commonVersion(stored: RowsByTable): bigint | null {
+  const votes = new Map<bigint, number>()
+  for (const [row] of [stored.get('blocks') ?? [], ...stored.values()]) {
+    if (row) votes.set(row.row_version, (votes.get(row.row_version) ?? 0) + 1)
+  }
+  const [most] = [...votes].sort(([, a], [, b]) => b - a)
+  return most?.[0] ?? null
 }
 
 /** In the order of the table's key, as the store gives them. */

@@ -118,7 +118,7 @@ function rowOf(entry: JournalEntry): Record<string, unknown> {
     chain: entry.chain,
     partition: entry.partition,
     batch: entry.batch,
-    height: Math.min(...[...entry.blocks, ...entry.cancels].map(block => block.height)),
+    height: lowestOf([...entry.blocks, ...entry.cancels]),
     time: entry.time,
     owner: entry.owner,
     split_version: entry.splitVersion,
@@ -135,6 +135,11 @@ function rowOf(entry: JournalEntry): Record<string, unknown> {
     'tables.rows': entry.tables.map(table => table.rows),
     'tables.digest': entry.tables.map(table => table.digest),
   }
+}
+
+/** 0 of an entry without blocks, which stands for one that is lost. */
+function lowestOf(blocks: readonly { height: number }[]): number {
+  return blocks.length === 0 ? 0 : Math.min(...blocks.map(({ height }) => height))
 }
 
 interface EntryRow {

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { ChainDefinition } from '../schema/chain.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
+import { TIP_PARTITION } from '../schema/events.ts'
 import type { Sql } from '../schema/ports.ts'
 import { mergeRanges } from '../schema/ranges.ts'
 import { checkCheckpoints, checkFinality, checkJournal } from './check-journal.ts'
 import { type Checkpoint, readCheckpoints, writeCheckpoint, writeEntry } from './journal.ts'
 import { SPLIT_VERSION } from './prepare.ts'
+import { sealAnew } from './seals.ts'
 
 /** Nothing else is at work: what is changed is changed when this returns. */
 const NOW = 'SETTINGS mutations_sync = 2'
@@ -62,9 +64,13 @@ export async function mendJournal(sql: Sql, chain: string): Promise<boolean> {
     await mendFlags(sql, params)
     const numbers = new Set(rows.map(row => Number(row.batch)))
     for (let batch = Math.max(0, ...numbers) - 1; batch > 0; batch--) {
-      if (!numbers.has(batch)) await writeEntry(sql, emptyEntry(chain, partition, batch))
+      if (numbers.has(batch)) continue
+      // The token of the entry that is lost is still remembered.
+      await writeEntry(sql, emptyEntry(chain, partition, batch), Date.now())
     }
   }
+  // What these entries say about blocks is compared with the blocks themselves.
+  await sealAnew(sql, chain, 'journal')
   return true
 }
 
@@ -172,10 +178,6 @@ async function timeOf(sql: Sql, chain: string, height: number): Promise<number> 
  */
 export async function mendFinality(sql: Sql, { slug, finality }: ChainDefinition): Promise<boolean> {
   if ((await checkFinality(sql, slug)).length === 0) return false
-  const [stored] = await sql.rows<{ version: string }>(
-    `SELECT version FROM ${BASE_DATABASE}.finality FINAL WHERE chain = {chain:String}`,
-    { chain: slug },
-  )
   await sql.command(`ALTER TABLE ${BASE_DATABASE}.finality DELETE WHERE chain = {chain:String} ${NOW}`, {
     chain: slug,
   })
@@ -183,9 +185,10 @@ export async function mendFinality(sql: Sql, { slug, finality }: ChainDefinition
   await sql.command(
     `INSERT INTO ${BASE_DATABASE}.finality (chain, safe, final, version) SETTINGS insert_deduplication_token = '${randomUUID()}'
     SELECT chain, greatest(toInt64(max(height)) - {safe:Int64} + 1, 0), greatest(toInt64(max(height)) - {final:Int64} + 1, 0),
-      {version:UInt64}
+      -- Whatever is told next comes later in the log.
+      (SELECT max(offset_to) FROM ${BASE_DATABASE}.journal WHERE chain = {chain:String} AND partition = ${TIP_PARTITION})
     FROM ${BASE_DATABASE}.checkpoints FINAL WHERE chain = {chain:String} GROUP BY chain`,
-    { chain: slug, version: stored?.version ?? 0, safe: finality.safe, final: finality.final },
+    { chain: slug, safe: finality.safe, final: finality.final },
   )
   return true
 }

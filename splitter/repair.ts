@@ -13,6 +13,7 @@ import { prepareLinked } from './prepare.ts'
 import { createPreparer } from './prepare-batch.ts'
 import { mendCheckpoints, mendFinality, mendJournal } from './repair-journal.ts'
 import { mendOrphans } from './repair-orphans.ts'
+import { mendSeals } from './seals.ts'
 import { readLinks } from './stored.ts'
 import { type BlockToWrite, openWriter, tablePartition, type Writer, type WriterOptions } from './writer.ts'
 
@@ -36,7 +37,7 @@ export interface RepairReport {
   cleared: number[]
   /** Heights that no reader sees any more, because no node had their block: `up` or `index` fills them in. */
   unpublished: number[]
-  /** Books that were put right: `checkpoints`, `journal`, `finality`, `sums`, `orphans`, `chains`. */
+  /** Books that were put right: `checkpoints`, `journal`, `finality`, `dead_letters`, `sums`, `orphans`, `chains`. */
   books: string[]
   /** Blocks that could not be mended, and why. */
   failed: { height: number; reason: string }[]
@@ -94,6 +95,8 @@ async function mendOnce<Raw>(
   const isWrong = (table: string) => rest.some(found => found.table === table)
   if (isWrong('chains')) await registerChain(sql, chain.definition)
   book('chains', isWrong('chains'))
+  const sealed = await mendSeals(sql, chain as ChainModule)
+  for (const table of sealed) book(table, true)
   if (isWrong('journal')) book('journal', await mendJournal(sql, slug))
   if (isWrong('checkpoints')) book('checkpoints', await mendCheckpoints(sql, slug))
   const published = clip(await readPublished(sql, slug), asked)
@@ -268,7 +271,13 @@ async function openRepair<Raw>(deps: RepairDeps<Raw>, report: RepairReport): Pro
 
 /** Tables whose rows belong to blocks, and what says which are published; copies of orphaned blocks are not. */
 function isOfBlocks(table: string): boolean {
-  return !['journal', 'reorgs', 'orphaned_blocks', 'orphaned_transactions', 'finality', 'chains'].includes(
-    table,
-  )
+  return ![
+    'journal',
+    'reorgs',
+    'orphaned_blocks',
+    'orphaned_transactions',
+    'finality',
+    'dead_letters',
+    'chains',
+  ].includes(table)
 }

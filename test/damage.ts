@@ -10,6 +10,10 @@ function otherValue(column: string, type: string): string {
   const inner = /^Nullable\((.*)\)$/.exec(low)?.[1]
   if (inner) return `if(isNull(${quoted}), ${someValue(inner)}, NULL)`
   const items = /^Array\((.*)\)$/s.exec(low)?.[1]
+  // Lists of one nested table are as long as each other.
+  if (items && column.includes('.')) {
+    return `arrayMap((item, at) -> if(at = 1, ${otherValue('item', items)}, item), ${quoted}, arrayEnumerate(${quoted}))`
+  }
   if (items) return `if(empty(${quoted}), [${someValue(items)}], arrayPopBack(${quoted}))`
   if (low.startsWith('Enum8')) {
     const names = [...low.matchAll(/'([^']*)' = /g)].map(match => match[1])
@@ -39,7 +43,8 @@ export interface ColumnOf {
 
 export async function columnsOf(sql: Sql, table: string): Promise<ColumnOf[]> {
   const rows = await sql.rows<{ name: string; type: string; key: number }>(
-    `SELECT name, type, is_in_sorting_key OR is_in_partition_key OR name IN ('row_sign', 'row_version', 'version') AS key
+    `SELECT name, type, is_in_sorting_key OR is_in_partition_key OR name IN ('row_sign', 'row_version') OR (name = 'version' AND table IN ('checkpoints', 'finality'))
+      OR (name = 'attempts' AND table = 'dead_letters') AS key
     FROM system.columns WHERE database = '${BASE_DATABASE}' AND table = {table:String} ORDER BY position`,
     { table },
   )
@@ -48,31 +53,70 @@ export async function columnsOf(sql: Sql, table: string): Promise<ColumnOf[]> {
 
 const NOW = 'SETTINGS mutations_sync = 2'
 
-/** Changes values of the rows that `where` names: each of the columns that are in no key. */
-export async function changeValues(
-  sql: Sql,
-  table: string,
-  columns: readonly ColumnOf[],
-  where: string,
-): Promise<void> {
-  const changes = columns.map(({ name, type }) => `\`${name}\` = ${otherValue(name, type)}`)
+/** What is done to a row: one column or several get other values. */
+export interface Change {
+  columns: readonly ColumnOf[]
+  /** A condition that is met by this row and by no other. */
+  where: string
+}
+
+/** Changes rows of a table. Nothing that is made of the table hears of it. */
+export async function changeRows(sql: Sql, table: string, changes: readonly Change[]): Promise<void> {
+  const inPlace = changes.filter(({ columns }) => columns.every(column => !column.isKey))
+  const moved = changes.filter(change => !inPlace.includes(change))
+  if (inPlace.length > 0) await changeValues(sql, table, inPlace)
+  if (moved.length > 0) await changeKeys(sql, table, moved)
+}
+
+const anyOf = (changes: readonly Change[]) => changes.map(({ where }) => `(${where})`).join(' OR ')
+
+async function changeValues(sql: Sql, table: string, changes: readonly Change[]): Promise<void> {
+  const byColumn = new Map<string, { type: string; of: Change[] }>()
+  for (const change of changes) {
+    for (const { name, type } of change.columns) {
+      const { of } = byColumn.get(name) ?? { of: [] }
+      byColumn.set(name, { type, of: [...of, change] })
+    }
+  }
+  const updates = [...byColumn].map(
+    ([name, { type, of }]) => `\`${name}\` = if(${anyOf(of)}, ${otherValue(name, type)}, \`${name}\`)`,
+  )
   await sql.command(
-    `ALTER TABLE ${BASE_DATABASE}.${table} UPDATE ${changes.join(', ')} WHERE ${where} ${NOW}`,
+    `ALTER TABLE ${BASE_DATABASE}.${table} UPDATE ${updates.join(', ')} WHERE ${anyOf(changes)} ${NOW}`,
   )
 }
 
-/** Changes one value of a key. Nothing that is made of the table hears of it. */
-export async function changeKey(sql: Sql, table: string, column: ColumnOf, where: string): Promise<void> {
+/** Values of a key: the rows are taken out and put back elsewhere. */
+async function changeKeys(sql: Sql, table: string, changes: readonly Change[]): Promise<void> {
   const aside = `${BASE_DATABASE}.aside_${table}`
-  const other = column.name === 'row_sign' ? 'toInt8(-1)' : otherValue(column.name, column.type)
   await sql.command(`DROP TABLE IF EXISTS ${aside}`)
   await sql.command(`CREATE TABLE ${aside} AS ${BASE_DATABASE}.${table} ENGINE = Memory`)
-  await sql.command(
-    `INSERT INTO ${aside} SELECT * REPLACE (${other} AS \`${column.name}\`) FROM ${BASE_DATABASE}.${table} WHERE ${where}`,
-  )
-  await sql.command(`ALTER TABLE ${BASE_DATABASE}.${table} DELETE WHERE ${where} ${NOW}`)
+  const rows = changes.map(({ columns, where }) => {
+    const others = columns.map(({ name, type }) => {
+      const other = name === 'row_sign' ? 'toInt8(-1)' : otherValue(name, type)
+      return `${other} AS \`${name}\``
+    })
+    return `SELECT * REPLACE (${others.join(', ')}) FROM (SELECT * FROM ${BASE_DATABASE}.${table} WHERE ${where})`
+  })
+  await sql.command(`INSERT INTO ${aside} ${rows.join(' UNION ALL ')}`)
+  await sql.command(`ALTER TABLE ${BASE_DATABASE}.${table} DELETE WHERE ${anyOf(changes)} ${NOW}`)
   await putBack(sql, table, aside)
   await sql.command(`DROP TABLE ${aside}`)
+}
+
+/** Takes rows away. */
+export async function loseRows(sql: Sql, table: string, wheres: readonly string[]): Promise<void> {
+  const all = wheres.map(where => `(${where})`).join(' OR ')
+  await sql.command(`ALTER TABLE ${BASE_DATABASE}.${table} DELETE WHERE ${all} ${NOW}`)
+}
+
+/** Puts rows there a second time. */
+export async function doubleRows(sql: Sql, table: string, wheres: readonly string[]): Promise<void> {
+  const all = wheres.map(where => `(${where})`).join(' OR ')
+  await sql.command(
+    `INSERT INTO ${BASE_DATABASE}.${table} SETTINGS insert_deduplicate = 0
+    SELECT * FROM ${BASE_DATABASE}.${table} WHERE ${all}`,
+  )
 }
 
 /** Through a table of the same make, so that views are not told. */

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Chain } from '../crawlers/chain.ts'
 import { ethereum } from '../crawlers/chains/ethereum.ts'
 import { litecoin } from '../crawlers/chains/litecoin.ts'
@@ -13,9 +13,8 @@ import type { Difference } from '../splitter/check-rows.ts'
 import { createIngest } from '../splitter/ingest.ts'
 import { type RepairReport, repairChain } from '../splitter/repair.ts'
 import { openWriter } from '../splitter/writer.ts'
-import { changeKey, changeValues, columnsOf } from './damage.ts'
+import { changeRows, columnsOf } from './damage.ts'
 import { dumpViews, openTestStore, silent, type TestStore } from './harness.ts'
-import { type PaperBlock, paperBlocks, paperChain, paperHash } from './paper-chain.ts'
 import { describeRecorded, recordings } from './recordings.ts'
 
 let world: TestStore
@@ -56,9 +55,6 @@ async function dump(chain: string): Promise<Record<string, unknown>> {
   )
   return { ...(await dumpViews(world.sql, chain)), copies: sorted, finality }
 }
-
-/** Tables of which `check` tells the columns that differ. */
-const TOLD = new Set(['chains', 'orphaned_transactions', 'orphaned_blocks'])
 
 interface Recorded {
   chain: Chain
@@ -108,16 +104,24 @@ describeRecorded('every value of recorded blocks', () => {
   /** Where an archive is wrong nothing else is compared: it is done to a block of its own. */
   const ofArchive = (slug: string) => (slug === 'litecoin' ? 30 : 46_147)
 
-  /** A row as a condition that no other row meets. */
-  async function rowAt(slug: string, table: string, height: number, at: number): Promise<string> {
-    const columns = await columnsOf(sql, table)
-    const list = columns.map(column => `\`${column.name}\``).join(', ')
-    const where = `chain = '${slug}' AND height = ${height}`
-    const [row] = await sql.rows<{ digest: string }>(
-      `SELECT toString(cityHash64(tuple(${list}))) AS digest FROM ${BASE_DATABASE}.${table} FINAL WHERE ${where} AND row_sign = 1
-      ORDER BY ALL LIMIT 1 OFFSET ${at}`,
+  /** Rows as conditions that no other row meets: of different heights, as far as there are. */
+  async function rowsOf(
+    slug: string,
+    table: string,
+    heights: string,
+    many: number,
+  ): Promise<{ height: number; where: string }[]> {
+    const list = (await columnsOf(sql, table)).map(column => `\`${column.name}\``).join(', ')
+    const rows = await sql.rows<{ height: string; digest: string }>(
+      `SELECT height, toString(cityHash64(tuple(${list}))) AS digest FROM ${BASE_DATABASE}.${table} FINAL
+      WHERE chain = {slug:String} AND height ${heights} AND row_sign = 1
+      ORDER BY row_number() OVER (PARTITION BY height ORDER BY ${list}), height LIMIT {many:UInt32}`,
+      { slug, many },
     )
-    return `${where} AND row_sign = 1 AND toString(cityHash64(tuple(${list}))) = '${row?.digest}'`
+    return rows.map(({ height, digest }) => ({
+      height: Number(height),
+      where: `chain = '${slug}' AND height = ${height} AND row_sign = 1 AND toString(cityHash64(tuple(${list}))) = '${digest}'`,
+    }))
   }
 
   test.each(['litecoin', 'ethereum'])(
@@ -129,7 +133,8 @@ describeRecorded('every value of recorded blocks', () => {
         const columns = (await columnsOf(sql, table)).filter(
           column => !column.isKey && column.name !== 'payload',
         )
-        await changeValues(sql, table, columns, await rowAt(slug, table, height, 0))
+        const [row] = await rowsOf(slug, table, `= ${height}`, 1)
+        await changeRows(sql, table, [{ columns, where: row!.where }])
         for (const { name } of columns) changed.push([table, height, name])
       }
       expect(changed.length).toBeGreaterThan(80)
@@ -159,19 +164,14 @@ describeRecorded('every value of recorded blocks', () => {
       const changed: [table: string, height: number, column: string][] = []
       for (const table of places.keys()) {
         const keys = (await columnsOf(sql, table)).filter(column => column.isKey)
-        const rows = await sql.rows<{ height: string; at: string }>(
-          `SELECT height, row_number() OVER (PARTITION BY height) - 1 AS at FROM ${BASE_DATABASE}.${table} FINAL
-          WHERE chain = {slug:String} AND height ${table === 'raw_blocks' ? '>=' : '<'} {aside:UInt64}
-          ORDER BY at, height LIMIT {keys:UInt32}`,
-          { slug, aside: slug === 'litecoin' ? 30 : 18_000_000, keys: keys.length },
+        const aside = slug === 'litecoin' ? 30 : 18_000_000
+        const rows = await rowsOf(slug, table, `${table === 'raw_blocks' ? '>=' : '<'} ${aside}`, keys.length)
+        await changeRows(
+          sql,
+          table,
+          rows.map(({ where }, at) => ({ columns: [keys[at]!], where })),
         )
-        const places = await Promise.all(
-          rows.map(({ height, at }) => rowAt(slug, table, Number(height), Number(at))),
-        )
-        for (const [at, where] of places.entries()) {
-          await changeKey(sql, table, keys[at]!, where)
-          changed.push([table, Number(rows[at]!.height), keys[at]!.name])
-        }
+        for (const [at, { height }] of rows.entries()) changed.push([table, height, keys[at]!.name])
       }
       const found = await check(chain)
       const missed = changed.filter(
@@ -185,132 +185,28 @@ describeRecorded('every value of recorded blocks', () => {
     },
   )
 
-  test.each(['archive', 'checksum', 'trace'])('of the archive: %s', async what => {
+  test('of archives: what is lost at the end, what a call returned, a checksum', async () => {
     const { chain, source, dump: untouched } = chains.get('ethereum')!
-    const where = `chain = 'ethereum' AND height = 4370006 AND row_sign = 1`
-    const change = {
-      archive: `payload = substring(payload, 1, length(payload) - 5)`,
-      checksum: `checksum = unhex('00112233445566778899aabbccddeeff')`,
+    const changes = {
+      46147: 'payload = substring(payload, 1, length(payload) - 5)',
       // Nothing in the block commits to what a call returned.
-      trace: `payload = replaceOne(payload, unhex('5208'), unhex('5209'))`,
-    }[what]
-    await sql.command(
-      `ALTER TABLE ${BASE_DATABASE}.raw_blocks UPDATE ${change} WHERE ${where} SETTINGS mutations_sync = 2`,
-    )
+      4370006: `payload = replaceOne(payload, unhex('5208'), unhex('5209'))`,
+      18000000: `checksum = unhex('00112233445566778899aabbccddeeff')`,
+    }
+    for (const [height, change] of Object.entries(changes)) {
+      await sql.command(
+        `ALTER TABLE ${BASE_DATABASE}.raw_blocks UPDATE ${change}
+        WHERE chain = 'ethereum' AND height = ${height} AND row_sign = 1 SETTINGS mutations_sync = 2`,
+      )
+    }
     const found = await check(chain)
-    expect(found.map(({ height, table }) => [height, table])).toContainEqual([4370006, 'raw_blocks'])
+    for (const height of Object.keys(changes)) {
+      expect(found.map(({ height, table }) => [height, table])).toContainEqual([Number(height), 'raw_blocks'])
+    }
     const without = await repair(chain)
-    expect(without.left.length > 0).toBe(what !== 'checksum')
+    expect([...new Set(without.left.map(({ height }) => height))]).toEqual([46_147, 4_370_006])
     const report = await repair(chain, source)
     expect([report.left, report.failed]).toEqual([[], []])
     expect(await dump('ethereum')).toEqual(untouched)
   })
-})
-
-describe('what is said about blocks', () => {
-  const chain = paperChain('paper-books')
-  const { slug } = chain.definition
-  let untouched: Record<string, unknown>
-  const source: ChainSource<PaperBlock> = {
-    identify: async () => ({ checked: [], unchecked: [] }),
-    head: async () => 12,
-    finalized: async () => null,
-    recordedHeights: async () => null,
-    hashAt: async height => paperHash(height, blockOf(height).fork),
-    blockAt: async height => blockOf(height),
-    blockByHash: async hash => {
-      const all = [...paperBlocks(0, 12), ...paperBlocks(8, 10, 1, 0)]
-      return all.find(block => paperHash(block.height, block.fork).toString('hex') === hash)!
-    },
-  }
-  const blockOf = (height: number): PaperBlock =>
-    height < 8 ? paperBlocks(height, height)[0]! : paperBlocks(height, height, 2, height === 8 ? 0 : 2)[0]!
-
-  beforeAll(async () => {
-    await registerChain(sql, chain.definition)
-    const writer = await openWriter({ sql, chain, owner: owner() })
-    const ingest = createIngest({ sql, chain, writer, batchBlocks: 5 })
-    let offset = 0n
-    const add = async (blocks: readonly PaperBlock[]) => {
-      for (const raw of blocks) {
-        const hash = paperHash(raw.height, raw.fork)
-        await ingest.add({ height: raw.height, raw, logged: { hash, offset: ++offset } })
-      }
-      await ingest.flush()
-    }
-    await add(paperBlocks(0, 7))
-    await add(paperBlocks(8, 10, 1, 0))
-    await ingest.revert({ height: 7, hash: paperHash(7, 0) }, ++offset)
-    await add(Array.from({ length: 5 }, (_, at) => blockOf(8 + at)))
-    await sql.command(
-      `INSERT INTO ${BASE_DATABASE}.finality (chain, safe, final, version) VALUES ('${slug}', 12, 11, 9)`,
-    )
-    expect(await check(chain)).toEqual([])
-    untouched = await dump(slug)
-  })
-
-  const SUMS = ['balance_sums', 'chain_sums']
-  const COPIES = ['orphaned_blocks', 'orphaned_transactions']
-  /** Not finality and the journal as yet: not everything that is said there is seen or mended. */
-  const BOOKS = ['chains', 'checkpoints']
-
-  async function rowsOf(table: string): Promise<string[]> {
-    const where = `chain = '${slug}'`
-    if (table === 'balance_sums') return [`${where} AND address = 'account-3'`]
-    if (table === 'orphaned_blocks') return [`${where} AND height = 9`]
-    if (table === 'orphaned_transactions') return [`${where} AND height = 9 AND index = 2`]
-    return [where]
-  }
-
-  /** The archive of an orphaned block is nowhere else. */
-  const isLost = (table: string) => table === 'orphaned_blocks'
-
-  test.each([...SUMS, ...COPIES, ...BOOKS])('%s: each column by itself', async table => {
-    const seen: string[] = []
-    const wrong: unknown[] = []
-    for (const where of await rowsOf(table)) {
-      const columns = (await columnsOf(sql, table)).filter(({ name }) => name !== 'changed_at')
-      // What differs is told column by column: they may be changed together.
-      const together = TOLD.has(table)
-        ? columns.filter(column => !column.isKey && column.name !== 'payload')
-        : []
-      const alone = columns.filter(column => !together.includes(column)).map(column => [column])
-      for (const changed of [...(together.length > 0 ? [together] : []), ...alone]) {
-        const name = `${table}.${changed.map(column => column.name).join(',')}`
-        await backUp(table)
-        const [column] = changed
-        if (column!.isKey) await changeKey(sql, table, column!, where)
-        else await changeValues(sql, table, changed, where)
-        const found = await check(chain)
-        for (const { name: of } of changed) {
-          const isTold = ({ difference }: Difference) =>
-            changed.length === 1 || difference.includes(`${of}: expected`)
-          if (!found.some(isTold)) wrong.push([`${table}.${of}`, where, 'not seen'])
-          seen.push(of)
-        }
-        const report = await repair(chain, isLost(table) ? source : null)
-        const same = JSON.stringify(await dump(slug)) === JSON.stringify(untouched)
-        if (same && report.left.length === 0) continue
-        wrong.push([name, where, same ? 'as before' : 'other than before', found[0], report.left[0]])
-        await restore(table)
-      }
-    }
-    expect(wrong).toEqual([])
-    expect(seen.length).toBeGreaterThan(2)
-  })
-
-  async function backUp(table: string): Promise<void> {
-    const backup = `${BASE_DATABASE}.backup_${table}`
-    await sql.command(`DROP TABLE IF EXISTS ${backup}`)
-    await sql.command(`CREATE TABLE ${backup} AS ${BASE_DATABASE}.${table} ENGINE = Memory`)
-    await sql.command(`INSERT INTO ${backup} SELECT * FROM ${BASE_DATABASE}.${table} WHERE chain = '${slug}'`)
-  }
-
-  async function restore(table: string): Promise<void> {
-    const all = `${BASE_DATABASE}.${table}`
-    await sql.command(`ALTER TABLE ${all} DELETE WHERE chain = '${slug}' SETTINGS mutations_sync = 2`)
-    await sql.command(
-      `INSERT INTO ${all} SETTINGS insert_deduplicate = 0 SELECT * FROM ${BASE_DATABASE}.backup_${table}`,
-    )
-  }
 })

@@ -67,7 +67,9 @@ describe('how sure blocks are', () => {
       chain: { safeHeight: 22, finalHeight: 21 },
       single: ['FINAL', 'SAFE'],
     })
-    await world.sql.command(`INSERT INTO wanlian.finality VALUES ('paper', 15, 10, 1)`)
+    await world.sql.command(
+      `INSERT INTO wanlian.finality (chain, safe, final, version) VALUES ('paper', 15, 10, 1)`,
+    )
     expect(await told([10, 11, 15, 16])).toEqual({
       counts: { pending: '7', safe: '5', final: '11' },
       chain: { safeHeight: 15, finalHeight: 10 },
