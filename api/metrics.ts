@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { StatusBoard } from '../schema/status.ts'
 import { tipOf } from './heights.ts'
-import { countDeadLetters, countReorgs, readChains } from './queries-chain.ts'
+import { countDeadLetters, countReorgs, readChains, readDifferences } from './queries-chain.ts'
 import type { Reader } from './reader.ts'
 
 /** Measurements for Prometheus. Other parts add theirs to `registry`. */
@@ -60,6 +60,11 @@ export function createMetrics(read: Reader, status: StatusBoard): Metrics {
   const paused = gauge('wanlian_chain_paused', '1 where the operator paused it', ['chain'])
   const reorgs = gauge('wanlian_chain_reorgs', 'Reorgs that were followed', ['chain'])
   const deadLetters = gauge('wanlian_chain_dead_letters', 'Events that could not be stored', ['chain'])
+  const differences = gauge(
+    'wanlian_chain_differences',
+    'Ranges of heights whose tables do not hold what was delivered',
+    ['chain'],
+  )
   const reachable = gauge('wanlian_node_reachable', '1 where the node answers', ['chain', 'node'])
   const calls = gauge('wanlian_node_calls', 'Calls to the node since the start', ['chain', 'node'])
   const errors = gauge('wanlian_node_errors', 'Calls that failed since the start', ['chain', 'node'])
@@ -81,6 +86,7 @@ export function createMetrics(read: Reader, status: StatusBoard): Metrics {
     paused,
     reorgs,
     deadLetters,
+    differences,
     reachable,
     calls,
     errors,
@@ -89,10 +95,11 @@ export function createMetrics(read: Reader, status: StatusBoard): Metrics {
   ]
 
   async function readStore(): Promise<Map<string, number | null>> {
-    const [chains, reorgCounts, letters] = await Promise.all([
+    const [chains, reorgCounts, letters, ranges] = await Promise.all([
       readChains(read),
       countReorgs(read),
       countDeadLetters(read),
+      readDifferences(read),
     ])
     for (const chain of chains) {
       const labels = { chain: chain.slug }
@@ -100,6 +107,7 @@ export function createMetrics(read: Reader, status: StatusBoard): Metrics {
       if (height !== null) tip.set(labels, height)
       reorgs.set(labels, reorgCounts.get(chain.slug) ?? 0)
       deadLetters.set(labels, letters.get(chain.slug) ?? 0)
+      differences.set(labels, ranges.filter(range => range.chain === chain.slug).length)
     }
     return new Map(chains.map(chain => [chain.slug, tipOf(chain)]))
   }

@@ -226,6 +226,43 @@ export async function readDeadLetters(read: Reader): Promise<DeadLetterRecord[]>
   }))
 }
 
+/** Heights at which the tables do not hold what was delivered. */
+export interface DifferingRange {
+  chain: string
+  fromHeight: number
+  toHeight: number
+  delivered: number
+  stored: number
+  differences: string[]
+  /** When it was looked at last, unix seconds. */
+  unixTime: number
+}
+
+const MOST_RANGES = 100
+
+/** The lowest ranges of each chain whose rows do not add up. */
+export async function readDifferences(read: Reader): Promise<DifferingRange[]> {
+  const rows = await read.rows<
+    Omit<DifferingRange, 'fromHeight' | 'toHeight' | 'delivered' | 'stored'> & {
+      fromHeight: string
+      toHeight: string
+      delivered: string
+      stored: string
+    }
+  >(
+    `SELECT toString(chain) AS chain, from_height AS fromHeight, to_height AS toHeight, delivered, stored, differences,
+      toUnixTimestamp(time) AS unixTime
+    FROM ${from('reconciliation')} WHERE notEmpty(differences) ORDER BY chain, fromHeight LIMIT ${MOST_RANGES}`,
+  )
+  return rows.map(({ fromHeight, toHeight, delivered, stored, ...row }) => ({
+    ...row,
+    fromHeight: Number(fromHeight),
+    toHeight: Number(toHeight),
+    delivered: Number(delivered),
+    stored: Number(stored),
+  }))
+}
+
 /** Reorgs that were followed. */
 export async function countReorgs(read: Reader): Promise<Map<string, number>> {
   const rows = await read.rows<{ slug: string; reorgs: string }>(

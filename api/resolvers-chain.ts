@@ -13,7 +13,9 @@ import {
   countDeadLetters,
   countReorgs,
   type DeadLetterRecord,
+  type DifferingRange,
   readDeadLetters,
+  readDifferences,
 } from './queries-chain.ts'
 import { countDropped, readTransactionsOfReorg } from './queries-transaction.ts'
 import { blockConnection } from './resolvers-block.ts'
@@ -143,6 +145,12 @@ export const chainResolvers = {
     deadLetters: async (_: unknown, __: unknown, { read }: ApiContext) =>
       [...(await countDeadLetters(read)).values()].reduce((sum, one) => sum + one, 0),
     setAside: (_: unknown, __: unknown, { read }: ApiContext) => readDeadLetters(read),
+    differences: (_: unknown, __: unknown, { read }: ApiContext) => readDifferences(read),
+  },
+
+  DifferingRange: {
+    chain: (range: DifferingRange, _: unknown, { load }: ApiContext) => load.chain(range.chain),
+    time: ({ unixTime }: DifferingRange) => unixTime,
   },
 
   DeadLetter: {

@@ -11,6 +11,7 @@ import type { BlockLog, Sql } from '../schema/ports.ts'
 import type { FollowStatus } from '../schema/status.ts'
 import { readHeld } from '../splitter/journal.ts'
 import { createOutputLookup } from '../splitter/outputs.ts'
+import { startReconciler } from '../splitter/reconcile.ts'
 import { startSplitter } from '../splitter/start.ts'
 import { readFinality, readLinks, readWork } from '../splitter/stored.ts'
 import type { ChainSettings } from './config.ts'
@@ -76,6 +77,7 @@ export function startLine(deps: LineDeps, opened: Nodes<unknown>): Line {
       splitting.signal,
     ),
   )
+  const reconciler = startReconciler({ definition: chain.definition, sql, logger }, splitting.signal)
   let following: { nodes: Nodes<unknown>; follower: Follower; ending: AbortController } | null = null
   let rewindingTo: number | null = null
   let seen: FollowStatus = {
@@ -212,7 +214,7 @@ export function startLine(deps: LineDeps, opened: Nodes<unknown>): Line {
     },
     async stopSplitting() {
       splitting.abort()
-      await Promise.all(splitters.map(splitter => splitter.done))
+      await Promise.all([...splitters, reconciler].map(one => one.done))
     },
   }
 }

@@ -1087,6 +1087,24 @@ export type Status = {
   deadLetters: Scalars['Height']['output'];
   /** The newest of them, up to 100. What is set aside is missing until it is replayed or comes again. */
   setAside: Array<DeadLetter>;
+  /** Heights at which the tables do not hold what was delivered, up to 100 ranges; looked at all the time. */
+  differences: Array<DifferingRange>;
+};
+
+/** Heights at which the tables do not hold what was delivered. */
+export type DifferingRange = {
+  __typename?: 'DifferingRange';
+  chain: Chain;
+  fromHeight: Scalars['Height']['output'];
+  toHeight: Scalars['Height']['output'];
+  /** Blocks that are to be read there. */
+  delivered: Scalars['Height']['output'];
+  /** Blocks that are read there as they were delivered. */
+  stored: Scalars['Height']['output'];
+  /** One sentence each, up to 20. */
+  differences: Array<Scalars['String']['output']>;
+  /** When they were counted. */
+  time: Scalars['DateTime']['output'];
 };
 
 /** An event of a chain's log that could not be stored. */

@@ -185,6 +185,11 @@ const reorgs: View = {
   ${showInForm('ancestor_hash')} AS common_ancestor, transactions, batch FROM ${BASE_DATABASE}.reorgs`,
 }
 
+const reconciliation: View = {
+  name: 'reconciliation',
+  select: `SELECT chain, from_height, to_height, time, delivered, stored, differences FROM ${BASE_DATABASE}.reconciliation FINAL`,
+}
+
 const checkpoints: View = {
   name: 'checkpoints',
   select: `SELECT chain, partition, height, time, ranges, committed FROM ${BASE_DATABASE}.checkpoints FINAL`,
@@ -202,6 +207,7 @@ export const views: readonly View[] = [
   checkpoints,
   { name: 'journal', select: `SELECT * EXCEPT (seal) FROM ${BASE_DATABASE}.journal` },
   deadLetters,
+  reconciliation,
   reorgs,
   orphanedBlocks,
   orphanedTransactions,

@@ -174,9 +174,10 @@ export function readEntries(
   )
 }
 
+/** Where an entry stands in the journal. */
 type Place = Pick<JournalEntry, 'partition' | 'batch'>
 
-async function readPlaces(sql: Sql, chain: string, places: readonly Place[]): Promise<JournalEntry[]> {
+export async function readPlaces(sql: Sql, chain: string, places: readonly Place[]): Promise<JournalEntry[]> {
   if (places.length === 0) return []
   const nameOf = ({ partition, batch }: { partition: number; batch: number | string }) =>
     `${partition}/${batch}`

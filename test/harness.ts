@@ -58,6 +58,7 @@ const BOOKKEEPING = new Set([
   'orphaned_transactions',
   'reorgs',
   'block_finality',
+  'reconciliation',
 ])
 
 /** Everything that outsiders see of a chain, view by view, in a fixed order. (The hash of a list with a null in it would be null.) */

@@ -86,8 +86,14 @@ async function lookAtChain(sql: Sql, slug: string): Promise<StoredChain & { find
   const counts = `SELECT
     (SELECT count() FROM ${BASE_DATABASE}.checkpoints FINAL WHERE chain = {chain:String} AND version % 2 = 0) AS open,
     (SELECT count() FROM ${BASE_DATABASE}.dead_letters FINAL
-      WHERE chain = {chain:String} AND resolved_at IS NULL) AS dead`
-  const [counted] = await sql.rows<{ open: string; dead: string }>(counts, { chain: slug })
+      WHERE chain = {chain:String} AND resolved_at IS NULL) AS dead,
+    (SELECT groupArray(differing) FROM (SELECT (from_height, to_height, differences[1]) AS differing
+      FROM ${BASE_DATABASE}.reconciliation FINAL
+      WHERE chain = {chain:String} AND notEmpty(differences) ORDER BY from_height)) AS differing`
+  const [counted] = await sql.rows<{ open: string; dead: string; differing: [string, string, string][] }>(
+    counts,
+    { chain: slug },
+  )
   const tip = ranges.at(-1)?.[1] ?? null
   const stored =
     tip === null ? 'no block is stored' : `${countHeights(ranges)} blocks are stored, the tip is ${tip}`
@@ -118,6 +124,16 @@ async function lookAtChain(sql: Sql, slug: string): Promise<StoredChain & { find
       hint:
         `look at them: wanlian sql "SELECT height, code, reason FROM dead_letters WHERE chain = '${slug}' ` +
         `AND resolved_at IS NULL"; once the cause is gone: wanlian replay ${slug}`,
+    })
+  }
+  const [differing] = counted?.differing ?? []
+  if (differing) {
+    const [from, to, difference] = differing
+    findings.push({
+      area: slug,
+      level: 'fix',
+      text: `the tables do not hold what was delivered in ${counted!.differing.length} ranges; ${difference}`,
+      hint: `stop up, then: wanlian check ${slug} --from ${from} --to ${to}, and wanlian repair ${slug}`,
     })
   }
   return { slug, tip, findings }

@@ -25,12 +25,21 @@ export interface DeadLetter {
   attempts: number
 }
 
+export interface DifferingRange {
+  chain: ChainName
+  fromHeight: number
+  toHeight: number
+  differences: string[]
+  time: string
+}
+
 export interface StatusData {
   status: {
     version: string
     startedAt: string
     deadLetters: number
     setAside: DeadLetter[]
+    differences: DifferingRange[]
     chains: ChainStatus[]
   }
 }
@@ -39,6 +48,7 @@ export const statusDocument = /* GraphQL */ `
     status {
       version startedAt deadLetters
       setAside { chain { ...ChainName } height code reason time attempts }
+      differences { chain { ...ChainName } fromHeight toHeight differences time }
       chains {
         ...ChainExtent finalHeight blockCount transactionCount incompleteBecause following { ...Following }
         reorgs(first: 1) { nodes { time } totalCount }

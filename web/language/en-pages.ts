@@ -309,6 +309,9 @@ export const enPages = {
     chains: 'Chains',
     nodes: 'Nodes',
     noNodes: 'No node is being asked at the moment.',
+    differences: 'Differences',
+    differing:
+      'The tables do not hold what was delivered at these heights. The operator stops up and runs wanlian check <chain> --from … --to …, then wanlian repair <chain>.',
     setAside:
       'Set aside with the reason. Their heights are missing until the blocks come again or the operator replays them: wanlian replay <chain>.',
     reachable: 'answers',

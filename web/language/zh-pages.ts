@@ -240,6 +240,9 @@ export const zhPages: typeof enPages = {
     chains: '链',
     nodes: '节点',
     noNodes: '目前没有询问任何节点。',
+    differences: '差异',
+    differing:
+      '这些高度的数据表与已交付的内容不一致。运维者停止 up 后运行 wanlian check <链> --from … --to …，再运行 wanlian repair <链>。',
     setAside: '已连同原因搁置。在区块再次到来或由运维者重放（wanlian replay <链>）之前，其高度缺失。',
     reachable: '有应答',
     unreachable: '无应答',

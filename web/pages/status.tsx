@@ -1,4 +1,4 @@
-import type { ChainStatus, DeadLetter, StatusData } from '../data/status.ts'
+import type { ChainStatus, DeadLetter, DifferingRange, StatusData } from '../data/status.ts'
 import { formatCount, formatDuration, formatRate } from '../format.ts'
 import { ChainLink } from '../ui/chain-mark.tsx'
 import { Facts } from '../ui/facts.tsx'
@@ -72,6 +72,18 @@ export function StatusPage({ view, data }: { view: View; data: StatusData }) {
           </header>
           <p class="sentence">{page.setAside}</p>
           <LetterTable view={view} letters={status.setAside} />
+        </section>
+      )}
+      {status.differences.length === 0 ? null : (
+        <section class="list" aria-labelledby="differences-title">
+          <header>
+            <h2 id="differences-title">
+              {page.differences}{' '}
+              <span class="count">{formatCount(status.differences.length, view.language)}</span>
+            </h2>
+          </header>
+          <p class="sentence">{page.differing}</p>
+          <DifferenceTable view={view} ranges={status.differences} />
         </section>
       )}
       <section class="list" aria-labelledby="nodes-title">
@@ -201,6 +213,37 @@ function LetterTable({ view, letters }: { view: View; letters: readonly DeadLett
         },
         { head: columns.age, place: 'second', cell: ({ time }) => <Age view={view} at={time} /> },
         { head: columns.attempts, place: 'last', wide: true, cell: ({ attempts }) => count(attempts) },
+      ]}
+    />
+  )
+}
+
+function DifferenceTable({ view, ranges }: { view: View; ranges: readonly DifferingRange[] }) {
+  const { columns, statusPage } = view.text
+  const count = (value: number) => formatCount(value, view.language)
+  return (
+    <Table
+      caption={statusPage.differences}
+      rows={ranges}
+      columns={[
+        { head: columns.chain, cell: (range: DifferingRange) => <ChainLink chain={range.chain} /> },
+        {
+          head: columns.height,
+          place: 'end',
+          cell: ({ fromHeight, toHeight }) => `${count(fromHeight)} – ${count(toHeight)}`,
+        },
+        {
+          head: columns.reason,
+          place: 'main',
+          cell: ({ differences }) => (
+            <>
+              {differences.map(difference => (
+                <bdi class="last-error">{difference}</bdi>
+              ))}
+            </>
+          ),
+        },
+        { head: columns.age, place: 'second', cell: ({ time }) => <Age view={view} at={time} /> },
       ]}
     />
   )
