@@ -85,6 +85,11 @@ export async function openNodes<Raw>(
   /** About how long it would take, in milliseconds. */
   const loadOf = (at: number) =>
     pool.waitMs(at) + underWay[at]! * Math.max(1, pool.health(at).latencyMs() ?? 1)
+  /** Blocks that may still be replaced are asked of the same node as long as it is well: two may be on two branches. */
+  const isSettled = (place: Place) =>
+    'height' in place &&
+    place.height + chain.definition.maxReorgDepth < Math.max(...heads.map(head => head ?? 0))
+  const ordered = (place: Place) => inOrder(pool, heads, place, isSettled(place) ? loadOf : () => 0)
 
   async function head(): Promise<number> {
     if (!several) return keepHead(0, first[0]!)
@@ -120,7 +125,7 @@ export async function openNodes<Raw>(
 
   async function hashAt(height: number): Promise<Uint8Array> {
     const errors: unknown[] = []
-    for (const at of inOrder(pool, heads, { height }, loadOf)) {
+    for (const at of ordered({ height })) {
       try {
         return await twice(at, { height }, () => first[at]!.hashAt(height))
       } catch (error) {
@@ -162,7 +167,7 @@ export async function openNodes<Raw>(
     accept: (raw: Raw, source: ChainSource<Raw>) => Value | Promise<Value>,
   ): Promise<Value> {
     const errors: unknown[] = []
-    for (const at of inOrder(pool, heads, place, loadOf)) {
+    for (const at of ordered(place)) {
       const source = first[at]!
       underWay[at]!++
       // Where it is not, others answer in its place.
@@ -230,8 +235,8 @@ export async function openNodes<Raw>(
 
 /**
  * Nodes that may be asked now before the others, those that have the block before those that have not. Of these the
- * ones that are behind come last: what they say may be of a branch that the others have left. Among equals the one that
- * is the least busy.
+ * ones that are behind come last: what they say may be of a branch that the others have left. Among equals the one with
+ * the least load.
  */
 function inOrder(
   pool: RpcPool,

@@ -106,7 +106,9 @@ describe('what an endpoint allows', () => {
       response.end(answer)
     }
     const fronts = [keep(await startFront(node.url, slow)), keep(await startFront(node.url, slow))]
-    const nodes = keep(await openNodes(bitcoinRegtest, fronts, { rpc: QUICK }))
+    // All but the last block are beyond reorgs.
+    const definition = { ...bitcoinRegtest.definition, maxReorgDepth: 1 }
+    const nodes = keep(await openNodes({ ...bitcoinRegtest, definition }, fronts, { rpc: QUICK }))
     await nodes.identify()
     await nodes.head()
     await Promise.all(Array.from({ length: 20 }, (_, height) => nodes.blockAt(height)))
