@@ -78,7 +78,7 @@ describe('chains', () => {
           tip { height } ranges { from to }
           following {
             state problem waitingFor lag missing blocksPerSecond etaSeconds
-            nodes { name reachable head latencyMs calls errors lastError }
+            nodes { name reachable head latencyMs callsPerSecond calls errors lastError }
           }
           activity(points: 5) { time blocks transactions }
           proofCounts { proof blocks of }
@@ -105,7 +105,7 @@ describe('chains', () => {
           state: 'CATCHING_UP',
           lag: 9,
           missing: 9,
-          nodes: [{ latencyMs: 1.5, calls: 10, errors: 1, lastError: 'timeout' }],
+          nodes: [{ latencyMs: 1.5, callsPerSecond: 12.5, calls: 10, errors: 1, lastError: 'timeout' }],
         },
         blocks: { nodes: [{ height: 21, finality: 'PENDING' }], totalCount: 22 },
         reorgs: { totalCount: 0, nodes: [] },
@@ -556,12 +556,13 @@ describe('the whole schema', () => {
       status {
         version startedAt deadLetters chains { slug }
         setAside { chain { slug } height hash code reason time attempts }
+        differences { chain { slug } fromHeight toHeight delivered stored differences time }
       }
       reorg(chain: "evm-local", batch: 1) { id }
       blocks(first: 1) { nodes { reorg { id } transactions(first: 1) { nodes { minedAgain { hash } } } } }
       reorgs { totalCount nodes { id } edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
     }`)
-    expect(status).toMatchObject({ version: '0.0.0-test', deadLetters: 0, setAside: [] })
+    expect(status).toMatchObject({ version: '0.0.0-test', deadLetters: 0, setAside: [], differences: [] })
     expect(status.startedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
     expect(status.chains).toEqual(chains)
     expect(reorgs.totalCount).toBe(0)

@@ -164,3 +164,40 @@ test('an event that was set aside is listed with its reason, until it is resolve
   await world.sql.command('TRUNCATE TABLE wanlian.dead_letters')
   expect((await get('/status')).text).not.toContain('Set aside with the reason')
 })
+
+test('heights whose tables do not hold what was delivered are listed with what differs, until they do', async () => {
+  const columns = 'chain, from_height, to_height, time, delivered, stored, differences'
+  const look = (from: number, seconds: number, differences: string) =>
+    world.sql.command(
+      `INSERT INTO wanlian.reconciliation (${columns})
+      VALUES ('paper', ${from}, ${from + 999}, toDateTime64(${seconds}, 3, 'UTC'), 1000, 999, ${differences})`,
+    )
+  await look(2_000, 1_700_000_000, `['block 2007: expected <1> rows in blocks, got 0', 'another']`)
+  await look(5_000, 1_700_000_000, `['gone']`)
+  await look(5_000, 1_700_000_060, '[]')
+  const { status } = await world.ask(
+    '{ status { differences { chain { slug } fromHeight toHeight delivered stored differences time } } }',
+  )
+  expect(status.differences).toEqual([
+    {
+      chain: { slug: 'paper' },
+      fromHeight: 2_000,
+      toHeight: 2_999,
+      delivered: 1_000,
+      stored: 999,
+      differences: ['block 2007: expected <1> rows in blocks, got 0', 'another'],
+      time: '2023-11-14T22:13:20Z',
+    },
+  ])
+  for (const [language, word] of [
+    ['en', 'The tables do not hold what was delivered'],
+    ['zh', '与已交付的内容不一致'],
+  ] as const) {
+    const page = await get('/status', language)
+    expect(page.text).toContain(word)
+    expect(page.html).toContain('block 2007: expected &lt;1&gt; rows in blocks, got 0')
+    expect(page.html).not.toContain('gone')
+  }
+  await world.sql.command('TRUNCATE TABLE wanlian.reconciliation')
+  expect((await get('/status')).text).not.toContain('The tables do not hold')
+})
