@@ -73,6 +73,12 @@ function makeOutdated(): Promise<void> {
         `ALTER TABLE ${BASE_DATABASE}.${table} UPDATE ${update} WHERE chain = '${CHAIN}' SETTINGS mutations_sync = 2`,
       )
     await change('journal', 'split_version = 1')
+    // Its program wrote the seal that fits.
+    const [column] = await sql.rows<{ seal: string }>(
+      `SELECT default_expression AS seal FROM system.columns
+      WHERE database = '${BASE_DATABASE}' AND table = 'journal' AND name = 'seal'`,
+    )
+    await change('journal', `seal = ${column!.seal}`)
     await change('blocks', 'size = 1')
     await change('transactions', 'fee = 7')
     await change('utxo_outputs', `script_type = 'bare'`)
