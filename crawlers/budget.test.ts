@@ -66,7 +66,7 @@ describe('a budget', () => {
       await call(1)
       seen.push(budget.perSecond())
     }
-    expect(seen.slice(0, 4)).toEqual([43.8, 54.7, 55.8, 56.9])
+    expect(seen.slice(0, 4)).toEqual([43.8, 45, 47.3, 49.6])
     expect(seen.at(-1)).toBe(60)
   })
 
@@ -92,11 +92,26 @@ describe('a budget', () => {
     expect(budget.perSecond()).toBe(50)
   })
 
-  it('never gives less than a call a second', async () => {
-    const { budget, call } = given()
-    await call(1)
+  it('a refusal of a few calls teaches nothing, and no limit is learned that is lower', async () => {
+    const few = given()
+    await few.call(4, 250)
+    few.budget.refused()
+    expect(few.budget.perSecond()).toBeNull()
+    const more = given()
+    await more.call(12, 167)
+    more.budget.refused()
+    expect(more.budget.perSecond()).toBe(5)
+  })
+
+  it('beyond what was refused once it grows fast again', async () => {
+    const { budget, call, wait } = given()
+    await call(20, 100)
     budget.refused()
-    expect(budget.perSecond()).toBe(1)
-    expect(await call(3)).toBeGreaterThanOrEqual(2_000)
+    expect(budget.perSecond()).toBe(7)
+    for (let at = 0; at < 20; at++) {
+      wait(10_000)
+      await call(1)
+    }
+    expect(budget.perSecond()).toBeGreaterThan(50)
   })
 })

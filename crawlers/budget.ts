@@ -23,15 +23,18 @@ export interface BudgetOptions {
 
 /** A refusal takes the budget back to this part of the rate at which calls were made then. */
 const BACK = 0.7
-/** Calls a second. An endpoint that refuses even these means something else, a quota of the day for instance. */
-const LEAST = 1
+/**
+ * Calls a second. An endpoint that refuses at a lower rate means something else, a quota of the day for instance: it is
+ * left alone for a while as any that is in trouble. Lower limits are for the configuration.
+ */
+const LEAST = 5
 /** From here on there is no limit that matters. */
 const NO_LIMIT = 1_000
 /** Calls that were under way together are refused together: one lesson. */
 const LESSON_MS = 5_000
 const GROW_MS = 10_000
-/** Far below the rate that was refused it grows fast, near it slowly. */
-const [FAST, SLOW] = [1.25, 1.02]
+/** Near the rate that was refused it grows slowly, elsewhere fast: beyond it the limit is seen to be another. */
+const [FAST, SLOW] = [1.25, 1.05]
 const OBSERVED_MS = 2_000
 
 /** @returns a budget without a limit where none is configured and none was learned. */
@@ -60,7 +63,8 @@ export function createBudget(options: BudgetOptions): Budget {
 
   function grow(): void {
     if (limit >= most || now() - changedAt < GROW_MS) return
-    const grown = limit * (limit < ceiling * 0.9 ? FAST : SLOW)
+    const near = ceiling * 0.9
+    const grown = limit < near ? Math.min(near, limit * FAST) : limit * (limit > ceiling ? FAST : SLOW)
     set(Math.min(most, grown > NO_LIMIT ? Number.POSITIVE_INFINITY : grown))
   }
 
@@ -78,10 +82,10 @@ export function createBudget(options: BudgetOptions): Budget {
     refused() {
       const rate = observed()
       // Far below what it is given, it is not how often it was asked.
-      const isOurs = !Number.isFinite(limit) || rate >= limit / 2
+      const isOurs = rate >= LEAST && (!Number.isFinite(limit) || rate >= limit / 2)
       if (!isOurs || now() - lessonAt < LESSON_MS) return
       lessonAt = now()
-      ceiling = Math.min(limit, Math.max(rate, LEAST))
+      ceiling = Math.min(limit, rate)
       set(Math.max(LEAST, ceiling * BACK))
     },
     perSecond: shown,
