@@ -250,7 +250,7 @@ export async function readDifferences(read: Reader): Promise<DifferingRange[]> {
       stored: string
     }
   >(
-    `SELECT toString(chain) AS chain, from_height AS fromHeight, to_height AS toHeight, delivered, stored, differences,
+    `SELECT toString(chain) AS chain, height AS fromHeight, to_height AS toHeight, delivered, stored, differences,
       toUnixTimestamp(time) AS unixTime
     FROM ${from('reconciliation')} WHERE notEmpty(differences) ORDER BY chain, fromHeight LIMIT ${MOST_RANGES}`,
   )

@@ -32,7 +32,7 @@ export interface StoredBlocks {
 export interface ForkDeps {
   definition: ChainDefinition
   formatHash(hash: Uint8Array): string
-  nodes: Pick<Nodes<unknown>, 'hashAt' | 'sights'>
+  nodes: Pick<Nodes<unknown>, 'hashAt' | 'head' | 'sights'>
   stored: StoredBlocks
   window: Window
   /** A command in the operator's words. */
@@ -254,7 +254,10 @@ export function createForkChoice(deps: ForkDeps): ForkChoice {
       waitingFor = head < tip.height ? behind(head, tip.height) : null
       return null
     }
-    return window.workAbove(tip.height - 1) === null ? insisted(height, told) : heavier(told)
+    if (window.workAbove(tip.height - 1) === null) return insisted(height, told)
+    // Behind one address, another node than the one that told its head may have this block, and more above it. Asked
+    // by turns, the same two would answer the same two questions for ever.
+    return (await nodes.head()) > tip.height ? null : heavier(told)
   }
 
   function behind(head: number, tip: number): string {

@@ -187,7 +187,7 @@ const reorgs: View = {
 
 const reconciliation: View = {
   name: 'reconciliation',
-  select: `SELECT chain, from_height, to_height, time, delivered, stored, differences FROM ${BASE_DATABASE}.reconciliation FINAL`,
+  select: `SELECT chain, height, to_height, time, delivered, stored, differences FROM ${BASE_DATABASE}.reconciliation FINAL`,
 }
 
 const checkpoints: View = {

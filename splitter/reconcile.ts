@@ -74,7 +74,7 @@ export function startReconciler(deps: ReconcilerDeps, signal: AbortSignal): Reco
 
   async function open(): Promise<void> {
     const known = await sql.rows<{ from: string; time: string; told: string }>(
-      `SELECT from_height AS from, toUnixTimestamp64Milli(time) AS time, arrayStringConcat(differences, '\\n') AS told
+      `SELECT height AS from, toUnixTimestamp64Milli(time) AS time, arrayStringConcat(differences, '\\n') AS told
       FROM ${BASE_DATABASE}.reconciliation FINAL WHERE chain = {chain:String}`,
       { chain },
     )
@@ -361,7 +361,7 @@ function wholeBatches(
 
 async function noteRange(sql: Sql, chain: string, range: ReconciledRange): Promise<void> {
   await sql.command(
-    `INSERT INTO ${BASE_DATABASE}.reconciliation (chain, from_height, to_height, time, delivered, stored, differences)
+    `INSERT INTO ${BASE_DATABASE}.reconciliation (chain, height, to_height, time, delivered, stored, differences)
     SELECT {chain:String}, {from:UInt64}, {to:UInt64}, now64(3), {delivered:UInt64}, {stored:UInt64}, {differences:Array(String)}`,
     { chain, ...range },
   )

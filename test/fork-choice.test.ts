@@ -120,7 +120,13 @@ describe('a node that is behind', () => {
     const chain = mined('left', 120)
     let stale = blocksOf(chain)
     const [front, late] = [await startNode(chain), await startNode(viewOf(chain, () => stale))]
-    const balanced = keep(await startBalancer([front, late]))
+    let toldHead = 0
+    const balanced = keep(
+      await startBalancer([front, late], (call, body) => {
+        if (body.includes('"getblockcount"')) toldHead = call % 2
+        return call % 2
+      }),
+    )
     const followed = await follow(bitcoinRegtest, [balanced.url])
     await until('the head', () => followed.hashes().length === 121)
     for (let round = 0; round < 30; round++) {
@@ -129,6 +135,9 @@ describe('a node that is behind', () => {
       // From now on one of the two stays where it is, on the branch that goes.
       if (round % 6 === 0) {
         stale = blocksOf(chain)
+        // The turn: heads are told by the one, or by the other.
+        await pause(20)
+        if (toldHead !== (round / 6) % 2) balanced.calls++
         chain.reorg(2, () => [])
         await until('the branch', () => followed.tip()?.hash === chain.head.hash)
       }

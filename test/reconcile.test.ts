@@ -55,7 +55,7 @@ function heard(): Logger & { said: { message: string; differences?: string[] }[]
 
 async function told(slug: string): Promise<string[]> {
   const rows = await world.sql.rows<{ differences: string[] }>(
-    `SELECT differences FROM reconciliation WHERE chain = {slug:String} ORDER BY from_height`,
+    `SELECT differences FROM reconciliation WHERE chain = {slug:String} ORDER BY height`,
     { slug },
   )
   return rows.flatMap(({ differences }) => differences)

@@ -166,7 +166,7 @@ test('an event that was set aside is listed with its reason, until it is resolve
 })
 
 test('heights whose tables do not hold what was delivered are listed with what differs, until they do', async () => {
-  const columns = 'chain, from_height, to_height, time, delivered, stored, differences'
+  const columns = 'chain, height, to_height, time, delivered, stored, differences'
   const look = (from: number, seconds: number, differences: string) =>
     world.sql.command(
       `INSERT INTO wanlian.reconciliation (${columns})

@@ -29,15 +29,15 @@ export interface Balancer {
   close(): Promise<void>
 }
 
-/** One address for several nodes; `choose` says which of them answers the n-th call. */
+/** One address for several nodes; `choose` says which of them answers the n-th call, whose body it is given. */
 export async function startBalancer(
   targets: readonly string[],
-  choose: (call: number) => number = call => call % targets.length,
+  choose: (call: number, body: string) => number = call => call % targets.length,
 ): Promise<Balancer> {
   const server = createServer(async (request, response) => {
     let body = ''
     for await (const part of request) body += part
-    const target = targets[choose(balancer.calls++)]!
+    const target = targets[choose(balancer.calls++, body)]!
     try {
       const told = await fetch(target, {
         method: 'POST',

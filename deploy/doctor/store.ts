@@ -87,9 +87,9 @@ async function lookAtChain(sql: Sql, slug: string): Promise<StoredChain & { find
     (SELECT count() FROM ${BASE_DATABASE}.checkpoints FINAL WHERE chain = {chain:String} AND version % 2 = 0) AS open,
     (SELECT count() FROM ${BASE_DATABASE}.dead_letters FINAL
       WHERE chain = {chain:String} AND resolved_at IS NULL) AS dead,
-    (SELECT groupArray(differing) FROM (SELECT (from_height, to_height, differences[1]) AS differing
+    (SELECT groupArray(differing) FROM (SELECT (height, to_height, differences[1]) AS differing
       FROM ${BASE_DATABASE}.reconciliation FINAL
-      WHERE chain = {chain:String} AND notEmpty(differences) ORDER BY from_height)) AS differing`
+      WHERE chain = {chain:String} AND notEmpty(differences) ORDER BY height)) AS differing`
   const [counted] = await sql.rows<{ open: string; dead: string; differing: [string, string, string][] }>(
     counts,
     { chain: slug },

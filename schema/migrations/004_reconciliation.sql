@@ -2,7 +2,8 @@
 CREATE TABLE wanlian.reconciliation
 (
   `chain` LowCardinality(String),
-  `from_height` UInt64,
+  -- The first and the last of the range.
+  `height` UInt64,
   `to_height` UInt64,
   `time` DateTime64(3, 'UTC'),
   -- Blocks that the journal says are to be read there, and those that are.
@@ -12,5 +13,5 @@ CREATE TABLE wanlian.reconciliation
   `differences` Array(String)
 )
 ENGINE = ReplacingMergeTree(time)
-ORDER BY (chain, from_height)
+ORDER BY (chain, height)
 SETTINGS non_replicated_deduplication_window = 100000;
