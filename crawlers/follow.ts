@@ -2,7 +2,7 @@ import type { BlockRef } from '../schema/block.ts'
 import { equalBytes } from '../schema/bytes.ts'
 import type { OutputLookup } from '../schema/chain.ts'
 import { describeError, EndpointError, NotAvailableError, ProofError } from '../schema/errors.ts'
-import { HISTORY_PARTITION, TIP_PARTITION } from '../schema/events.ts'
+import { blockEvents, HISTORY_PARTITION, TIP_PARTITION } from '../schema/events.ts'
 import { pausable, pause } from '../schema/pause.ts'
 import type { BlockLog, Logger } from '../schema/ports.ts'
 import {
@@ -125,6 +125,10 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
   let wakeTip = () => {}
 
   async function run(): Promise<void> {
+    await untilItWorks('tip', async () => {
+      for (const partition of [TIP_PARTITION, HISTORY_PARTITION])
+        await log.claim(blockEvents(slug, partition))
+    })
     const recorded = await untilItWorks('tip', () => nodes.recordedHeights())
     if (signal.aborted || recorded === undefined) return
     if (recorded !== null) {

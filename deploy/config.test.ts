@@ -46,7 +46,11 @@ async function refusal(text: string, environment: ConfigSources['environment'] =
 
 describe('a mistake names the key, what was expected and what came', () => {
   test.each<[string, string, string]>([
-    ['wrong key', 'dat: x', 'dat: unknown key, expected one of data, host, port, clickhousePort, chains'],
+    [
+      'wrong key',
+      'dat: x',
+      'dat: unknown key, expected one of data, host, port, clickhousePort, kafka, clickhouse, chains',
+    ],
     [
       'wrong key of a chain',
       'chains: { bitcoin: { endpoint: [x] } }',

@@ -9,6 +9,14 @@ import { type EndpointSettings, hideCredentials } from '../crawlers/endpoint.ts'
 import { defineEvmChain } from '../crawlers/evm/family.ts'
 import { readAllocations } from '../crawlers/evm/genesis.ts'
 import { ConfigError } from '../schema/errors.ts'
+import {
+  type ClickHouseSettings,
+  clickhouseSettings,
+  clickhouseShape,
+  type KafkaSettings,
+  kafkaSettings,
+  kafkaShape,
+} from './servers.ts'
 
 const slug = z
   .string()
@@ -84,6 +92,8 @@ const fileSchema = object({
   host: z.string().min(1).optional(),
   port: portNumber.optional(),
   clickhousePort: portNumber.optional(),
+  kafka: kafkaShape.optional(),
+  clickhouse: clickhouseShape.optional(),
   chains: z.record(slug, chainEntry).optional(),
 })
 
@@ -109,6 +119,10 @@ export interface Config {
   port: number
   /** Of the ClickHouse HTTP interface for outsiders. */
   clickhousePort: number
+  /** The log's brokers; null for the embedded log. */
+  kafka: KafkaSettings | null
+  /** The store's servers; null for the embedded store. */
+  clickhouse: ClickHouseSettings | null
   chains: ReadonlyMap<string, ChainSettings>
 }
 
@@ -133,6 +147,8 @@ export async function readConfig(sources: ConfigSources): Promise<Config> {
     host: file.host ?? '127.0.0.1',
     port: file.port ?? 8080,
     clickhousePort: file.clickhousePort ?? 8123,
+    kafka: kafkaSettings(file.kafka, sources.environment),
+    clickhouse: clickhouseSettings(file.clickhouse, sources.environment),
     chains: chainSettings(file, dirname(resolve(named ?? 'wanlian.yaml'))),
   }
 }

@@ -125,9 +125,9 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Bloc
     return found
   }
 
-  async function wait(place: TopicPartition, from: bigint, signal: AbortSignal): Promise<void> {
+  async function wait(place: TopicPartition, from: bigint, signal: AbortSignal): Promise<boolean> {
     const isThere = () => BigInt(extents.get([place.topic, place.partition])?.next ?? 0) > from
-    if (signal.aborted || isThere()) return
+    if (signal.aborted || isThere()) return isThere()
     await new Promise<void>(done => {
       const set = waiting.get(keyOf(place)) ?? new Set()
       waiting.set(keyOf(place), set)
@@ -142,9 +142,12 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Bloc
       set.add(wake)
       signal.addEventListener('abort', finish)
     })
+    return isThere()
   }
 
   return {
+    // The directory is locked: there is one writer.
+    claim: async () => {},
     append,
     read,
     wait,

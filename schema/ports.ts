@@ -75,6 +75,11 @@ export interface ReadLimits {
 
 /** The log between crawlers, splitters and readers. A group is a reader that remembers how far it came. */
 export interface BlockLog {
+  /**
+   * From now on only this writer's messages count in a place: what others append there later is passed over by every
+   * reader. Of two processes that take themselves for the writer of a chain, the one that claimed last is.
+   */
+  claim(place: TopicPartition): Promise<void>
   /** Durable once it returns; the messages follow each other. @returns the offset of the last. */
   append(place: TopicPartition, values: readonly Uint8Array[]): Promise<bigint>
   /**
@@ -82,8 +87,8 @@ export interface BlockLog {
    * @throws LogGapError when messages from there on are not kept any more.
    */
   read(place: TopicPartition, from: bigint, limits?: ReadLimits): Promise<LogMessage[]>
-  /** Returns when there is a message at or after `from`, or when `signal` is aborted. */
-  wait(place: TopicPartition, from: bigint, signal: AbortSignal): Promise<void>
+  /** Returns true when there is a message at or after `from`, false when `signal` is aborted before. */
+  wait(place: TopicPartition, from: bigint, signal: AbortSignal): Promise<boolean>
   /** Offset that is above every message now. */
   end(place: TopicPartition): Promise<bigint>
   /** Where a group goes on: 0 at first. */

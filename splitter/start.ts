@@ -122,9 +122,9 @@ export function startSplitter(deps: SplitterDeps, signal: AbortSignal): Splitter
     const waiting = new AbortController()
     const limit = pausable(deps.settleMs ?? SETTLE_MS, signal)
     void limit.done.then(() => waiting.abort())
-    await log.wait(place, next, waiting.signal)
+    const isThere = await log.wait(place, next, waiting.signal)
     limit.end()
-    return (await log.end(place)) > next
+    return isThere
   }
 
   async function readFrom(next: bigint): Promise<LogMessage[]> {

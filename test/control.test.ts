@@ -70,6 +70,8 @@ async function viewsOfCleanRun(url: string, head: number): Promise<Record<string
     host: '127.0.0.1',
     port: 0,
     clickhousePort: 0,
+    kafka: null,
+    clickhouse: null,
     chains: new Map([[FIRST, settingsOf(bitcoinRegtest, url)]]),
   }
   const context = { config, logger: silent, stdout: new PassThrough().resume(), terminal: process.stderr }

@@ -56,6 +56,8 @@ process.exitCode = await runIndex(
       host: '127.0.0.1',
       port: 0,
       clickhousePort: 0,
+      kafka: null,
+      clickhouse: null,
       chains: new Map([[facts.slug, settings]]),
     },
     logger: pino({ level: 'error' }, pino.destination(2)),

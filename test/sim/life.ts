@@ -112,6 +112,7 @@ export function startLife({ seed, faults, sql, log, record, settled, counts }: L
       command: (statement, params) => through(() => sql.command(statement, params)),
     },
     log: {
+      claim: place => through(() => log.claim(place)),
       append: (place, values) =>
         through(async () => {
           const offset = await log.append(place, values)
