@@ -6,9 +6,11 @@ import { readConfig } from './config.ts'
 
 /** Loaded when it is asked for: most commands need a small part of the program. */
 const commands = {
+  api: async () => (await import('./commands/roles.ts')).runApi,
   block: async () => (await import('./commands/block.ts')).runBlock,
   balances: async () => (await import('./commands/check-balances.ts')).runCheckBalances,
   check: async () => (await import('./commands/check.ts')).runCheck,
+  crawl: async () => (await import('./commands/roles.ts')).runCrawl,
   demo: async () => (await import('./commands/up.ts')).runDemo,
   doctor: async () => (await import('./commands/doctor.ts')).runDoctor,
   index: async () => (await import('./commands/index.ts')).runIndex,
@@ -20,7 +22,9 @@ const commands = {
   resume: async () => (await import('./commands/pause.ts')).runResume,
   resplit: async () => (await import('./commands/resplit.ts')).runResplit,
   rewind: async () => (await import('./commands/rewind.ts')).runRewind,
+  split: async () => (await import('./commands/roles.ts')).runSplit,
   sql: async () => (await import('./commands/sql.ts')).runSql,
+  store: async () => (await import('./commands/store.ts')).runStore,
   up: async () => (await import('./commands/up.ts')).runUp,
 }
 
@@ -80,23 +84,22 @@ function buildProgram(run: Run): Command {
     new Option('--node <endpoint>', 'http(s)://…, ws(s)://… or file:DIR; may repeat').argParser(repeated)
   const height = (name: string, text: string) => new Option(`--${name} <height>`, text).argParser(parseHeight)
   const sitePort = () => new Option('--port <port>', 'of site and API (default 8080)').argParser(parsePort)
+  const healthPort = () =>
+    new Option('--port <port>', 'of /health and /metrics (default none)').argParser(parsePort)
   const clickhousePort = () =>
     new Option('--clickhouse-port <port>', 'of the ClickHouse interface (default 8123)').argParser(parsePort)
   const host = () => new Option('--host <address>', 'address to listen on (default 127.0.0.1)')
   const command = (usage: string, text: string) =>
     program.command(usage).description(text).addOption(data()).addOption(file()).exitOverride()
 
-  const following = (usage: string, text: string) =>
-    command(usage, text)
-      .addOption(
-        new Option(
-          '--node <chain=endpoint>',
-          'http(s)://…, ws(s)://… or file:DIR; may repeat; replaces the configured chains',
-        ).argParser(repeated),
-      )
-      .addOption(sitePort())
-      .addOption(clickhousePort())
-      .addOption(host())
+  const chainNode = () =>
+    new Option(
+      '--node <chain=endpoint>',
+      'http(s)://…, ws(s)://… or file:DIR; may repeat; replaces the configured chains',
+    ).argParser(repeated)
+  const serving = (usage: string, text: string) =>
+    command(usage, text).addOption(sitePort()).addOption(clickhousePort()).addOption(host())
+  const following = (usage: string, text: string) => serving(usage, text).addOption(chainNode())
 
   following('up', 'follow chains, serve site, API and SQL: everything in one process').action(options =>
     run(commands.up)(options, options),
@@ -106,10 +109,30 @@ function buildProgram(run: Run): Command {
     .option('--json', 'for machines: one line')
     .action(options => run(commands.doctor)(options, options))
 
-  command('demo', 'up on two development chains of this machine that need no network')
-    .addOption(sitePort())
-    .addOption(clickhousePort())
+  command('crawl [chains...]', 'one role of several processes: follow chains (needs Kafka and ClickHouse)')
+    .addOption(chainNode())
+    .addOption(healthPort())
     .addOption(host())
+    .action((slugs: string[], options) => run(commands.crawl)(options, slugs, options))
+
+  command('split', 'one role of several processes: write what crawlers found into the tables')
+    .addOption(healthPort())
+    .addOption(host())
+    .action(options => run(commands.split)(options, options))
+
+  command(
+    'store',
+    'one role of several processes: the embedded ClickHouse of --data as a server for the others',
+  )
+    .addOption(new Option('--port <port>', 'to listen on (default 8123)').argParser(parsePort))
+    .addOption(host())
+    .action(options => run(commands.store)(options, options))
+
+  serving('api', 'one role of several processes: serve site, API and SQL').action(options =>
+    run(commands.api)(options, options),
+  )
+
+  serving('demo', 'up on two development chains of this machine that need no network')
     .option('--seed <text>', 'what happens on the chains')
     .addOption(
       new Option('--interval <seconds>', 'between two blocks of a chain (default 4)').argParser(parseSeconds),

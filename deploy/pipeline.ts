@@ -6,7 +6,8 @@ import type { BlockLog, Sql } from '../schema/ports.ts'
 import type { StatusBoard } from '../schema/status.ts'
 import { registerChain } from '../splitter/chain-row.ts'
 import type { ChainSettings } from './config.ts'
-import { type Line, openLineNodes, startLine } from './line.ts'
+import { openLineNodes } from './following.ts'
+import { type Line, startLine } from './line.ts'
 import type { PausedChains } from './paused.ts'
 import type { Rewound } from './rewind.ts'
 
@@ -77,7 +78,8 @@ export async function startPipeline(deps: PipelineDeps): Promise<Pipeline> {
   }
 }
 
-function expectEnough({ definition }: Chain, endpoints: number, confirmWith: number): void {
+/** @throws ConfigError when more nodes have to agree than there are. */
+export function expectEnough({ definition }: Chain, endpoints: number, confirmWith: number): void {
   if (confirmWith <= Math.max(1, endpoints)) return
   throw new ConfigError(
     `chains.${definition.slug}.confirmWith: expected at most as many nodes as there are endpoints (${endpoints}), got ${confirmWith}`,

@@ -11,6 +11,11 @@ export interface SqlClient extends Sql {
   close(): Promise<void>
 }
 
+/** A server, with the certificates that are trusted besides those of the system. */
+export interface ServerAddress extends StoreAddress {
+  ca?: Buffer
+}
+
 export interface SqlSettings {
   /** Rounds before a statement is given up while the store cannot be reached. */
   attempts?: number
@@ -33,38 +38,26 @@ const ONE_BLOCK = {
 /** Up to here an answer waits for its end in memory. */
 const SMALL_ANSWER_BYTES = '1048576'
 
-/** Speaks to a ClickHouse: the embedded store process or a server, it makes no difference. */
-export function createSql(address: StoreAddress, settings: SqlSettings = {}): SqlClient {
-  const client = createClient({
-    url: address.url,
-    username: address.username,
-    password: address.password,
-    http_headers: address.headers,
-    database: DATABASE,
-    request_timeout: settings.requestTimeoutMs ?? 120_000,
-    // Errors are thrown and told once, by whoever asked.
-    log: { level: ClickHouseLogLevel.OFF },
-    keep_alive: { enabled: true, idle_socket_ttl: 2_000 },
-    // Long lists travel in the body, not in the address line.
-    use_multipart_params_auto: true,
-    clickhouse_settings: {
-      output_format_json_quote_64bit_integers: 1,
-      async_insert: 0,
-      wait_end_of_query: 1,
-      // Most answers are small: neither a file nor more threads for each of them.
-      http_response_buffer_size: SMALL_ANSWER_BYTES,
-      output_format_parallel_formatting: 0,
-    },
-  })
+/** Speaks to a ClickHouse: the embedded store process, a server, or several that stand in for each other. */
+export function createSql(
+  addresses: ServerAddress | readonly ServerAddress[],
+  settings: SqlSettings = {},
+): SqlClient {
+  const clients = [addresses].flat().map(address => openClient(address, settings))
   const attempts = settings.attempts ?? 12
+  /** The one that answered last. */
+  let at = 0
 
-  async function repeat<T>(run: (attempt: number) => Promise<T>): Promise<T> {
+  async function repeat<T>(run: (client: ClickHouseClient, attempt: number) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
+      const asked = at
       try {
-        return await run(attempt)
+        return await run(clients[asked]!, attempt)
       } catch (error) {
         const known = asStoreError(error)
         if (!known.retryable || attempt >= attempts) throw known
+        // Tokens make it safe to send an insert again, to another server too.
+        if (at === asked && known.details?.code === undefined) at = (asked + 1) % clients.length
         await new Promise(resolve => setTimeout(resolve, Math.min(2_000, 50 * 2 ** attempt)))
       }
     }
@@ -72,19 +65,19 @@ export function createSql(address: StoreAddress, settings: SqlSettings = {}): Sq
 
   return {
     rows: <T>(sql: string, params?: SqlParams) =>
-      repeat(async () => {
+      repeat(async client => {
         const answer = await client.query({ query: sql, format: 'JSONEachRow', ...withParams(params) })
         return (await answer.json()) as T[]
       }),
     bytes: (sql, params) =>
-      repeat(async () => {
+      repeat(async client => {
         const { stream } = await client.exec({ query: sql, ...withParams(params) })
         return collect(stream)
       }),
     insert: (rows, { token, fence }) => {
       // The engine takes equal rows for a repetition even where `insert_deduplicate` is 0; a token of their own tells them apart.
       const own = token ?? randomUUID()
-      return repeat(async attempt => {
+      return repeat(async (client, attempt) => {
         const { stream } = await client.exec({
           query: insertStatement(rows, fence?.expression),
           values: Readable.from([rows.bytes], { objectMode: false }),
@@ -101,12 +94,39 @@ export function createSql(address: StoreAddress, settings: SqlSettings = {}): Sq
       })
     },
     command: (sql, params) =>
-      repeat(async () => {
+      repeat(async client => {
         await client.command({ query: sql, ...withParams(params) })
       }),
-    stream: (sql, format) => repeat(() => streamAnswer(client, sql, format)),
-    close: () => client.close(),
+    stream: (sql, format) => repeat(client => streamAnswer(client, sql, format)),
+    async close() {
+      await Promise.all(clients.map(client => client.close()))
+    },
   }
+}
+
+function openClient(address: ServerAddress, settings: SqlSettings): ClickHouseClient {
+  return createClient({
+    url: address.url,
+    username: address.username,
+    password: address.password,
+    http_headers: address.headers,
+    ...(address.ca && { tls: { ca_cert: address.ca } }),
+    database: DATABASE,
+    request_timeout: settings.requestTimeoutMs ?? 120_000,
+    // Errors are thrown and told once, by whoever asked.
+    log: { level: ClickHouseLogLevel.OFF },
+    keep_alive: { enabled: true, idle_socket_ttl: 2_000 },
+    // Long lists travel in the body, not in the address line.
+    use_multipart_params_auto: true,
+    clickhouse_settings: {
+      output_format_json_quote_64bit_integers: 1,
+      async_insert: 0,
+      wait_end_of_query: 1,
+      // Most answers are small: neither a file nor more threads for each of them.
+      http_response_buffer_size: SMALL_ANSWER_BYTES,
+      output_format_parallel_formatting: 0,
+    },
+  })
 }
 
 const FENCED = 'the fence is closed'

@@ -98,6 +98,29 @@ export interface BlockLog {
   close(): Promise<void>
 }
 
+/** What stands under a key; the version grows with every change of it. */
+export interface StateEntry {
+  value: unknown
+  version: number
+}
+
+/** Small facts that all processes of an installation share: what is paused, what was learned, who is how far. */
+export interface State {
+  get(key: string): StateEntry | null
+  /** Keys that begin so, in order. */
+  list(prefix: string): [key: string, entry: StateEntry][]
+  /**
+   * Durable, and seen by `get` here, once it returns.
+   * @param value as JSON; null takes the key away.
+   * @param expected version that is replaced, 0 where there is none; without it whatever stands there is.
+   * @returns false when another came first: nothing has changed then.
+   */
+  put(key: string, value: unknown, expected?: number): Promise<boolean>
+  /** Tells of changes, those of other processes included, until it is called off. */
+  watch(prefix: string, onChange: (key: string, entry: StateEntry | null) => void): () => void
+  close(): Promise<void>
+}
+
 /** Facts and a sentence, for the operator. */
 export interface Logger {
   debug(facts: object, message: string): void

@@ -57,3 +57,11 @@ export async function registerChain(sql: Sql, definition: ChainDefinition): Prom
     token: null,
   })
 }
+
+/** Chains that the store was told about. */
+export async function readRegistered(sql: Sql): Promise<string[]> {
+  const rows = await sql.rows<{ chain: string }>(
+    `SELECT DISTINCT toString(chain) AS chain FROM ${BASE_DATABASE}.chains ORDER BY chain`,
+  )
+  return rows.map(({ chain }) => chain)
+}

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createClient } from '@clickhouse/client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { isAlive } from '../deploy/pid.ts'
-import type { Addresses } from '../deploy/up.ts'
+import type { Addresses } from '../deploy/serve.ts'
 import { type Running, runCli, startCli, summaryOf } from './cli.ts'
 import { describeRecorded, recordings } from './recordings.ts'
 

@@ -16,9 +16,8 @@ export async function runCheckBalances(
 ): Promise<number> {
   const startedAt = Date.now()
   const settings = findChain(context.config, slug)
-  const { dataDirectory } = context.config
   return withNode(context, settings, options, source =>
-    withStore({ dataDirectory, logger: context.logger }, async ({ sql }) => {
+    withStore({ ...context.config, logger: context.logger }, async ({ sql }) => {
       const report = await checkBalances({ sql, chain: settings.chain, source }, options)
       for (const difference of report.differences) context.logger.error(difference, 'difference')
       const seconds = Math.round((Date.now() - startedAt) / 10) / 100

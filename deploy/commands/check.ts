@@ -16,14 +16,11 @@ export async function runCheck(
 ): Promise<number> {
   const startedAt = Date.now()
   const { chain } = findChain(context.config, slug)
-  return withStore(
-    { dataDirectory: context.config.dataDirectory, logger: context.logger },
-    async ({ sql }) => {
-      const report = await checkChain({ sql, chain }, options)
-      for (const difference of report.differences) context.logger.error(difference, 'difference')
-      const seconds = Math.round((Date.now() - startedAt) / 10) / 100
-      context.stdout.write(`${JSON.stringify({ chain: slug, ...report, seconds })}\n`)
-      return report.differences.length === 0 && report.proven === report.blocks ? EXIT.done : EXIT.incomplete
-    },
-  )
+  return withStore({ ...context.config, logger: context.logger }, async ({ sql }) => {
+    const report = await checkChain({ sql, chain }, options)
+    for (const difference of report.differences) context.logger.error(difference, 'difference')
+    const seconds = Math.round((Date.now() - startedAt) / 10) / 100
+    context.stdout.write(`${JSON.stringify({ chain: slug, ...report, seconds })}\n`)
+    return report.differences.length === 0 && report.proven === report.blocks ? EXIT.done : EXIT.incomplete
+  })
 }

@@ -54,26 +54,18 @@ export async function runIndex(
   const { chain } = settings
   return withNode(context, settings, options, async source => {
     const heights = await askedHeights(source, options)
-    return withStore(
-      { dataDirectory: context.config.dataDirectory, logger: context.logger },
-      async ({ sql }) => {
-        await registerChain(sql, chain.definition)
-        const run = await indexHeights(
-          { ...context, sql, chain, source, batchBlocks: options.batch },
-          heights,
-        )
-        const summary: IndexSummary = {
-          chain: slug,
-          ...(await countStored(sql, slug, mergeRanges(heights.map(height => [height, height] as const)))),
-          ...run,
-          seconds: Math.round((Date.now() - startedAt) / 10) / 100,
-        }
-        context.stdout.write(`${JSON.stringify(summary)}\n`)
-        return summary.failed.length === 0 && summary.verified === heights.length
-          ? EXIT.done
-          : EXIT.incomplete
-      },
-    )
+    return withStore({ ...context.config, logger: context.logger }, async ({ sql }) => {
+      await registerChain(sql, chain.definition)
+      const run = await indexHeights({ ...context, sql, chain, source, batchBlocks: options.batch }, heights)
+      const summary: IndexSummary = {
+        chain: slug,
+        ...(await countStored(sql, slug, mergeRanges(heights.map(height => [height, height] as const)))),
+        ...run,
+        seconds: Math.round((Date.now() - startedAt) / 10) / 100,
+      }
+      context.stdout.write(`${JSON.stringify(summary)}\n`)
+      return summary.failed.length === 0 && summary.verified === heights.length ? EXIT.done : EXIT.incomplete
+    })
   })
 }
 

@@ -3,11 +3,8 @@ import { withStore } from '../sql-session.ts'
 
 /** Applies what is missing of the schema; prints what was done as one JSON line. */
 export async function runMigrate(context: CommandContext): Promise<number> {
-  return withStore(
-    { dataDirectory: context.config.dataDirectory, logger: context.logger },
-    async ({ migrated }) => {
-      context.stdout.write(`${JSON.stringify(migrated)}\n`)
-      return EXIT.done
-    },
-  )
+  return withStore({ ...context.config, logger: context.logger }, async ({ migrated }) => {
+    context.stdout.write(`${JSON.stringify(migrated)}\n`)
+    return EXIT.done
+  })
 }

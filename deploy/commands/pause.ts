@@ -3,8 +3,11 @@ import { resolve } from 'node:path'
 import { type CommandContext, EXIT } from '../command.ts'
 import { commandLine, findChain } from '../config.ts'
 import { askControl } from '../control.ts'
+import { openKafkaFacts } from '../kafka/open.ts'
 import { lockDirectory } from '../lock.ts'
 import { openPaused } from '../paused.ts'
+import { createPausedChains } from '../roles/facts.ts'
+import type { KafkaSettings } from '../servers.ts'
 
 /** Stops to follow a chain until it is resumed, also over a restart of `up`. Ends with one JSON line. */
 export async function runPause(context: CommandContext, slug: string): Promise<number> {
@@ -16,7 +19,9 @@ export async function runResume(context: CommandContext, slug: string): Promise<
   return put(context, slug, false)
 }
 
-async function put({ config, logger, stdout }: CommandContext, chain: string, isPaused: boolean) {
+async function put(context: CommandContext, chain: string, isPaused: boolean) {
+  const { config, logger, stdout } = context
+  if (config.kafka !== null) return putInState(context, config.kafka, chain, isPaused)
   const command = isPaused ? 'pause' : 'resume'
   const answer = await askControl(config.dataDirectory, { command, chain })
   const changed = answer === null ? await putAside(config, chain, isPaused) : answer.changed
@@ -39,5 +44,25 @@ async function putAside(config: CommandContext['config'], slug: string, isPaused
     return true
   } finally {
     await lock.release()
+  }
+}
+
+/** Where several processes share a Kafka: whoever follows the chain is told. */
+async function putInState(
+  { config, logger, stdout }: CommandContext,
+  kafka: KafkaSettings,
+  slug: string,
+  isPaused: boolean,
+): Promise<number> {
+  findChain(config, slug)
+  const { state, close } = await openKafkaFacts(kafka, logger)
+  try {
+    const paused = createPausedChains(state)
+    const changed = paused.has(slug) !== isPaused
+    if (changed) await paused.set(slug, isPaused)
+    stdout.write(`${JSON.stringify({ chain: slug, paused: isPaused, changed })}\n`)
+    return EXIT.done
+  } finally {
+    await close()
   }
 }

@@ -23,7 +23,7 @@ export async function runRepair(
   const settings = findChain(config, slug)
   const { chain } = settings
   const nodes = lazyNodes(logger, settings, { ...options, endpoints: endpointsOf(settings, options) })
-  return withLockedStore({ dataDirectory: config.dataDirectory, logger }, async ({ sql }) => {
+  return withLockedStore({ ...config, logger }, async ({ sql }) => {
     try {
       const report = await repairChain(
         { sql, chain, openSource: nodes.open, logger, owner: ownerName(), isGone: isGoneHere },

@@ -8,7 +8,7 @@ import { withLockedStore } from '../sql-session.ts'
 export async function runReplay(context: CommandContext, slug: string): Promise<number> {
   const { config, logger } = context
   const { chain } = findChain(config, slug)
-  return withLockedStore({ dataDirectory: config.dataDirectory, logger }, async ({ sql }) => {
+  return withLockedStore({ ...config, logger }, async ({ sql }) => {
     const report = await replayLetters({ sql, chain, logger, owner: ownerName(), isGone: isGoneHere })
     context.stdout.write(`${JSON.stringify({ chain: slug, ...report })}\n`)
     return report.waiting.length === 0 ? EXIT.done : EXIT.incomplete

@@ -31,7 +31,7 @@ export async function runResplit(
     ...options,
     endpoints: endpoints.filter(one => !isRecording(one)),
   })
-  return withLockedStore({ dataDirectory: config.dataDirectory, logger }, async ({ sql }) => {
+  return withLockedStore({ ...config, logger }, async ({ sql }) => {
     const log = await openEmbeddedLog({ directory: join(config.dataDirectory, 'log') })
     const origins = [
       logOrigin(sql, chain, log),

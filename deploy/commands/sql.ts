@@ -5,11 +5,8 @@ import { withStore } from '../sql-session.ts'
 /** Runs any statement with the operator's rights; the answer streams to stdout in the asked format. */
 export async function runSql(context: CommandContext, query: string, asked?: string): Promise<number> {
   const format = asked ?? (context.stdout.isTTY ? 'PrettyCompact' : 'TabSeparated')
-  return withStore(
-    { dataDirectory: context.config.dataDirectory, logger: context.logger },
-    async ({ sql }) => {
-      await pipeline(await sql.stream(query, format), context.stdout, { end: false })
-      return EXIT.done
-    },
-  )
+  return withStore({ ...context.config, logger: context.logger }, async ({ sql }) => {
+    await pipeline(await sql.stream(query, format), context.stdout, { end: false })
+    return EXIT.done
+  })
 }

@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { ConfigError } from '../../schema/errors.ts'
 import { type CommandContext, EXIT } from '../command.ts'
 import { type ChainSettings, type Config, findChain } from '../config.ts'
-import type { Addresses } from '../up.ts'
+import type { Addresses } from '../serve.ts'
+import { stopSignal } from '../stop-signal.ts'
 
 export interface UpOptions {
   /** `<chain>=<endpoint>`; they replace the configured chains. */
@@ -58,7 +59,7 @@ export function withOptions(config: Config, { port, clickhousePort, host }: UpOp
 }
 
 /** One JSON line for programs; a few words for people. */
-function tell({ stdout, terminal }: CommandContext): (addresses: Addresses) => void {
+export function tell({ stdout, terminal }: CommandContext): (addresses: Addresses) => void {
   return addresses => {
     stdout.write(`${JSON.stringify(addresses)}\n`)
     if (!terminal.isTTY) return
@@ -92,18 +93,4 @@ export function chosenChains(config: Config, nodes: readonly string[] | undefine
     ...findChain(config, slug),
     endpoints: urls.map(url => ({ url })),
   }))
-}
-
-/** The first signal asks for an orderly stop, the second ends at once. */
-function stopSignal(): Promise<void> {
-  return new Promise(resolve => {
-    let asked = false
-    const ask = () => {
-      if (asked) process.exit(130)
-      asked = true
-      resolve()
-    }
-    process.on('SIGINT', ask)
-    process.on('SIGTERM', ask)
-  })
 }

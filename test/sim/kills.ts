@@ -8,6 +8,7 @@ import { createRegtestChain } from '../../deploy/dev/bitcoin-regtest.ts'
 import { createRandomness } from '../../deploy/dev/randomness.ts'
 import { openEmbeddedLog } from '../../deploy/log-embedded.ts'
 import { isAlive } from '../../deploy/pid.ts'
+import type { SqlClient } from '../../deploy/sql.ts'
 import {
   ANNOUNCEMENTS,
   type Announcement,
@@ -51,7 +52,7 @@ interface KillScript extends Course {
   final: View
 }
 
-const SLUG = 'bitcoin-regtest'
+export const SLUG = 'bitcoin-regtest'
 const PATIENCE_MS = 240_000
 
 /** A first chain, two that take its place one after the other, and kills of program and store in the middle. */
@@ -89,19 +90,53 @@ function writeKills(seed: number, base: readonly Uint8Array[]): KillScript {
   }
 }
 
+/** What is killed: one process, or several that share the work. */
+export interface Program {
+  /** Whatever of it does not run. Returns when it is ready. */
+  start(): Promise<void>
+  /** With SIGKILL. */
+  kill(): Promise<unknown>
+  /** In order. @returns what went wrong. */
+  stop(): Promise<Problems>
+  /** @returns whether there was one. */
+  killStore(): Promise<boolean>
+  /** The answer of a statement of its ClickHouse interface, or what went wrong. */
+  ask(statement: string): Promise<string>
+  /** After it was stopped. */
+  look<Value>(run: (sql: SqlClient, record: Record) => Promise<Value>): Promise<Value>
+  /** Ends whatever of it still runs. */
+  close(): Promise<unknown>
+}
+
+/** What a program is to follow. */
+export interface KillSettings {
+  urls: readonly string[]
+  maxReorgDepth: number
+  historyFrom: number
+}
+
 /**
- * Runs `up` over a seed's chain and kills it, or its store process, with SIGKILL while blocks are written and others put
- * in their place; then lets it finish and judges what it left. The times of the kills are drawn, what they hit is up to
- * the machine.
+ * Runs `up`, or another program, over a seed's chain and kills it, or its store process, with SIGKILL while blocks are
+ * written and others put in their place; then lets it finish and judges what it left. The times of the kills are drawn,
+ * what they hit is up to the machine.
  */
-export async function runKills(seed: number, base: readonly Uint8Array[]): Promise<KillOutcome> {
+export async function runKills(
+  seed: number,
+  base: readonly Uint8Array[],
+  open: (directory: string, settings: KillSettings) => Program | Promise<Program> = openUp,
+): Promise<KillOutcome> {
   const startedAt = Date.now()
   const script = writeKills(seed, base)
   const directory = await mkdtemp(join(tmpdir(), 'wanlian-kills-'))
   const blocks = indexBlocks(script.steps.map(step => step.view))
   const asked = new Set<unknown>()
   const node = await startSimNode(seed, CALM.node, blocks, (_, params) => asked.add(params[0]))
-  const program = startProgram(directory, node.urls, script)
+  const { definition } = script.chain
+  const program = await open(directory, {
+    urls: node.urls,
+    maxReorgDepth: definition.maxReorgDepth,
+    historyFrom: script.historyFrom,
+  })
   const kills = { program: 0, store: 0 }
   const problems: Problems = []
   let reorgs = 0
@@ -118,34 +153,61 @@ export async function runKills(seed: number, base: readonly Uint8Array[]): Promi
         await program.kill()
         await program.start()
       }
-      problems.push(...(await program.untilTip(hash)))
+      problems.push(...(await untilAnswered(program, 'argMax(hash, height)', hash)))
     }
-    problems.push(...(await program.untilStored(script)))
-    const ended = await program.stop()
-    if (ended?.code !== 0)
-      problems.push(`the program ended with ${ended?.code}: ${ended?.stderr.slice(-2_000)}`)
-    const log = await openEmbeddedLog({ directory: join(directory, 'log') })
-    const record = await readRecord(log, SLUG).finally(() => log.close())
-    reorgs = record.events.filter(({ event }) => event.kind === 'revert').length
-    problems.push(...(await withDirectory(directory, sql => judge({ sql, script, blocks, record }))))
+    problems.push(...(await untilStored(program, script)))
+    problems.push(...(await program.stop()))
+    await program.look(async (sql, record) => {
+      reorgs = record.events.filter(({ event }) => event.kind === 'revert').length
+      problems.push(...(await judge({ sql, script, blocks, record })))
+    })
   } catch (error) {
     problems.push(String(error))
   } finally {
-    await program.kill()
+    await program.close()
     await node.close()
     await rm(directory, { recursive: true, force: true })
   }
   return { seed, problems, reorgs, kills, seconds: (Date.now() - startedAt) / 1000 }
 }
 
-function startProgram(directory: string, urls: readonly string[], script: KillScript) {
+/** Every block, every link of them proven. */
+function untilStored(program: Program, { final, historyFrom }: KillScript): Promise<Problems> {
+  const expected = `${final.length - historyFrom}\t${final.at(-1)!.hash}\t1`
+  return untilAnswered(program, `count(), argMax(hash, height), countIf(NOT has(proofs, 'parent'))`, expected)
+}
+
+async function untilAnswered(program: Program, select: string, expected: string): Promise<Problems> {
+  const deadline = Date.now() + PATIENCE_MS
+  let got = ''
+  while (Date.now() < deadline) {
+    got = (await program.ask(`SELECT ${select} FROM blocks WHERE chain = '${SLUG}'`)).trim()
+    if (got === expected) return []
+    await pause(100)
+  }
+  return [`did not reach ${expected}, got ${got}`]
+}
+
+export async function askHttp(url: string, statement: string): Promise<string> {
+  return fetch(`${url}/?query=${encodeURIComponent(statement)}`).then(
+    answer => answer.text(),
+    error => String(error),
+  )
+}
+
+/** The text of a configuration that follows the chain of a script. */
+export function configText({ urls, maxReorgDepth, historyFrom }: KillSettings): string {
+  const settings = { maxReorgDepth, history: historyFrom, pollSeconds: 0.1, endpoints: urls }
+  return JSON.stringify({ chains: { [SLUG]: settings } })
+}
+
+/** Everything in one process. */
+function openUp(directory: string, settings: KillSettings): Program {
   let running: (Running & { sqlUrl: string }) | null = null
   const config = join(directory, 'wanlian.yaml')
 
   async function start(): Promise<void> {
-    const { maxReorgDepth } = script.chain.definition
-    const settings = { maxReorgDepth, history: script.historyFrom, pollSeconds: 0.1 }
-    await writeFile(config, JSON.stringify({ chains: { [SLUG]: { ...settings, endpoints: urls } } }))
+    await writeFile(config, configText(settings))
     const ports = ['--port', '0', '--clickhouse-port', '0']
     const started = startCli(['up', '--data', directory, '--config', config, ...ports], {
       WANLIAN_LOG: 'error',
@@ -157,7 +219,7 @@ function startProgram(directory: string, urls: readonly string[], script: KillSc
 
   async function end(signal: NodeJS.Signals): Promise<Finished | null> {
     if (!running) return null
-    const store = await storePid()
+    const store = await storePid(directory)
     if (isAlive(running.pid)) process.kill(running.pid, signal)
     const finished = await running.finished
     running = null
@@ -168,57 +230,42 @@ function startProgram(directory: string, urls: readonly string[], script: KillSc
     return finished
   }
 
-  async function storePid(): Promise<number | null> {
-    try {
-      return (JSON.parse(await readFile(join(directory, 'store.json'), 'utf8')) as { pid: number }).pid
-    } catch {
-      return null
-    }
-  }
-
-  async function ask(select: string): Promise<string> {
-    const query = `SELECT ${select} FROM blocks WHERE chain = '${SLUG}'`
-    const answer = await fetch(`${running!.sqlUrl}/?query=${encodeURIComponent(query)}`).then(
-      answer => answer.text(),
-      error => String(error),
-    )
-    return answer.trim()
-  }
-
-  /** Every block, every link of them proven. */
-  async function untilStored({ final, historyFrom }: KillScript): Promise<string[]> {
-    const expected = `${final.length - historyFrom}\t${final.at(-1)!.hash}\t1`
-    const select = `count(), argMax(hash, height), countIf(NOT has(proofs, 'parent'))`
-    return untilAnswered(select, expected)
-  }
-
-  async function untilAnswered(select: string, expected: string): Promise<string[]> {
-    const deadline = Date.now() + PATIENCE_MS
-    let got = ''
-    while (Date.now() < deadline) {
-      got = await ask(select)
-      if (got === expected) return []
-      await pause(100)
-    }
-    return [`did not reach ${expected}, got ${got}`]
-  }
-
   return {
     start,
-    stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
-    /** The supervisor starts another. */
-    async killStore(): Promise<boolean> {
-      const pid = await storePid()
-      // Its number may be another process's by now.
-      const command = pid === null ? '' : await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-      if (pid === null || !command.includes(directory)) return false
-      process.kill(pid, 'SIGKILL')
-      return true
+    close: () => end('SIGKILL'),
+    async stop() {
+      const ended = await end('SIGTERM')
+      return ended?.code === 0
+        ? []
+        : [`the program ended with ${ended?.code}: ${ended?.stderr.slice(-2_000)}`]
     },
-    untilTip: (hash: string) => untilAnswered('argMax(hash, height)', hash),
-    untilStored,
+    killStore: () => killStoreOf(directory),
+    ask: statement => askHttp(running?.sqlUrl ?? '', statement),
+    async look(run) {
+      const log = await openEmbeddedLog({ directory: join(directory, 'log') })
+      const record = await readRecord(log, SLUG).finally(() => log.close())
+      return withDirectory(directory, sql => run(sql, record))
+    },
   }
+}
+
+async function storePid(directory: string): Promise<number | null> {
+  try {
+    return (JSON.parse(await readFile(join(directory, 'store.json'), 'utf8')) as { pid: number }).pid
+  } catch {
+    return null
+  }
+}
+
+/** Kills the store process of a directory; its supervisor starts another. */
+export async function killStoreOf(directory: string): Promise<boolean> {
+  const pid = await storePid(directory)
+  // Its number may be another process's by now.
+  const command = pid === null ? '' : await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  if (pid === null || !command.includes(directory)) return false
+  process.kill(pid, 'SIGKILL')
+  return true
 }
 
 /** What the log holds of a chain. */
