@@ -23,6 +23,7 @@ const ONLY_IN: Record<string, RegExp> = {
   '@clickhouse/client': /^deploy\/sql\.ts$/,
   chdb: /^deploy\/store\//,
   'ffi-rs': /^deploy\/store\//,
+  kafkajs: /^(deploy\/kafka\/|test\/)/,
   commander: /^deploy\/main\.ts$/,
   pino: /^(deploy\/|test\/)/,
   'bitcoinjs-lib': /^(crawlers\/utxo\/|deploy\/dev\/|test\/)/,

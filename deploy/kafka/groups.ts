@@ -1,0 +1,119 @@
+import type { Kafka } from 'kafkajs'
+import { FencedError, StoreError } from '../../schema/errors.ts'
+import { pause } from '../../schema/pause.ts'
+import type { Logger, TopicPartition } from '../../schema/ports.ts'
+import { createAssigner } from './assign.ts'
+import type { Broker } from './broker.ts'
+import { type Guarded, openGuarded } from './consumer.ts'
+
+/** A process's part in a group: it notes how far the group came, and takes a share of its places if it is to. */
+export interface Membership {
+  /** Returns once the brokers have it. @throws FencedError when the place is another process's now */
+  commit(place: TopicPartition, offset: bigint, metadata: string): Promise<void>
+  /** Topics (names in Kafka) whose places are committed. */
+  addTopic(topic: string): void
+  close(): Promise<void>
+}
+
+export interface MembershipOptions {
+  kafka: Kafka
+  broker: Broker
+  logger: Logger
+  closing: AbortSignal
+  /** Name in Kafka. */
+  group: string
+  /** Topics (names in Kafka) of which places are shared out; null for a process that only commits. */
+  shared: { topics: readonly string[]; onShare(mine: readonly TopicPartition[]): void } | null
+  silenceMs?: number
+}
+
+const SESSION_MS = 10_000
+const REBALANCE_MS = 15_000
+const FETCH_WAIT_MS = 500
+const LOOK_MS = 100
+const NEW_TOPICS_MS = 5_000
+
+/**
+ * Joins a group. Nothing is fetched here: what is read is read by the log's own consumer, so that no reader is ever
+ * too slow for the heartbeats.
+ */
+export function joinGroup(options: MembershipOptions): Membership {
+  const { kafka, broker, logger, closing, group, shared } = options
+  const topics = new Set<string>(shared?.topics)
+  let mine: TopicPartition[] = []
+  let told: string | null = null
+  let joined: readonly string[] = []
+  let lookedAt = Date.now()
+
+  const guarded: Guarded = openGuarded({
+    kafka,
+    logger,
+    silenceMs: options.silenceMs ?? SESSION_MS + REBALANCE_MS,
+    config: {
+      groupId: group,
+      allowAutoTopicCreation: false,
+      partitionAssigners: [createAssigner(() => ({ topics: shared?.topics ?? [], has: mine }))],
+      sessionTimeout: SESSION_MS,
+      rebalanceTimeout: REBALANCE_MS,
+      heartbeatInterval: 2_000,
+      maxWaitTimeInMs: FETCH_WAIT_MS,
+      metadataMaxAge: 30_000,
+      retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 4, restartOnFailure: async () => false },
+    },
+    async topics() {
+      joined = topics.size === 0 ? [] : await broker.existing([...topics])
+      return joined
+    },
+    onJoin(consumer, places) {
+      for (const { topic, partition } of places) consumer.pause([{ topic, partitions: [partition] }])
+      if (!shared) return
+      mine = [...places]
+      const share = places
+        .map(({ topic, partition }) => `${topic}/${partition}`)
+        .sort()
+        .join()
+      if (share === told) return
+      told = share
+      shared.onShare(mine)
+    },
+    onBatch: async () => {},
+    complaint() {
+      if (joined.length === topics.size || Date.now() - lookedAt < NEW_TOPICS_MS) return null
+      lookedAt = Date.now()
+      void broker.existing([...topics]).then(
+        there => {
+          if (there.length > joined.length) guarded.reopen('there are more topics')
+        },
+        () => {},
+      )
+      return null
+    },
+  })
+
+  return {
+    addTopic(topic) {
+      if (topics.has(topic)) return
+      topics.add(topic)
+      if (guarded.current()) guarded.reopen('places of another topic are committed')
+    },
+    async commit(place, offset, metadata) {
+      for (;;) {
+        if (closing.aborted) throw new StoreError(`Kafka: the log was closed before ${group} could commit`)
+        const consumer = guarded.current()
+        if (consumer) {
+          const isMine = mine.some(each => each.topic === place.topic && each.partition === place.partition)
+          if (shared?.topics.includes(place.topic) && !isMine) {
+            throw new FencedError(`${place.topic}/${place.partition} of ${group} is another process's now`)
+          }
+          try {
+            return await consumer.commitOffsets([{ ...place, offset: String(offset), metadata }])
+          } catch (error) {
+            logger.debug({ err: error, group }, 'kafka: a commit failed, trying again')
+          }
+        }
+        await pause(LOOK_MS, closing)
+      }
+    },
+    close: () => guarded.close(),
+  }
+}
