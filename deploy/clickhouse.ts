@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Logger } from 'pino'
+import { Agent, request } from 'undici'
 import { ConfigError, StoreError } from '../schema/errors.ts'
 import type { ClickHouseSettings } from './servers.ts'
 import { createSql, type SqlClient } from './sql.ts'
@@ -57,23 +58,39 @@ async function findOutsider(
 ): Promise<{ url: string; outsider: { username: string; password: string } }> {
   const outsider = configured ?? { username: OUTSIDER, password: outsiderPassword(password) }
   for (const attempt of ['look', 'make'] as const) {
-    if (attempt === 'make') await makeOutsider(sql, outsider)
+    if (attempt === 'make') {
+      if (configured) break
+      await makeOutsider(sql, outsider)
+    }
     for (const url of urls) {
-      const client = createSql([{ url, ...outsider, headers: {}, ...(ca && { ca }) }], { attempts: 2 })
-      try {
-        await client.rows('SELECT 1')
-        return { url, outsider }
-      } catch (error) {
-        // One that is away is asked last; of one that answers the user may have to be made.
-        if (isRefused(error) && configured !== null) throw error
-      } finally {
-        await client.close()
-      }
+      if (await mayRead(url, outsider, ca)) return { url, outsider }
     }
   }
   throw new ConfigError('ClickHouse: the read-only user of outsiders cannot log in', {
     hint: 'give clickhouse.outsider in wanlian.yaml a user with the rights of deploy/store/users.xml',
   })
+}
+
+/** Whether the user can log in there; asked without any settings, which it may not change. */
+async function mayRead(
+  url: string,
+  { username, password }: { username: string; password: string },
+  ca: Buffer | undefined,
+): Promise<boolean> {
+  const agent = new Agent({ connect: { timeout: 5_000, ...(ca && { ca }) } })
+  try {
+    const { statusCode, body } = await request(`${url}/?query=SELECT+1`, {
+      dispatcher: agent,
+      headers: { 'X-ClickHouse-User': username, 'X-ClickHouse-Key': password },
+      headersTimeout: 10_000,
+    })
+    await body.dump()
+    return statusCode === 200
+  } catch {
+    return false
+  } finally {
+    await agent.close()
+  }
 }
 
 /** The fence of `deploy/store/users.xml`, in statements. */

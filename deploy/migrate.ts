@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { BASE_DATABASE } from '../schema/ddl.ts'
@@ -55,18 +55,60 @@ export async function migrate(sql: Sql, migrations?: readonly Migration[]): Prom
   await sql.command(`CREATE TABLE IF NOT EXISTS ${BASE_DATABASE}.migrations
     (name String, checksum String, applied_at DateTime('UTC') DEFAULT now())
     ENGINE = ReplacingMergeTree(applied_at) ORDER BY name`)
-  const checksums = await readNoted(sql)
-  refuseForeign(known, checksums)
-
-  const applied: string[] = []
-  for (const migration of known) {
-    if (checksums.has(migration.name)) continue
-    for (const statement of migration.statements) await sql.command(repeatable(statement))
-    await note(sql, [migration])
-    applied.push(migration.name)
-  }
-  return { applied, views: await replaceViews(sql, checksums) }
+  // Most starts find nothing to do, and need nobody's leave.
+  if (!isLacking(known, await readNoted(sql))) return { applied: [], views: [] }
+  return inTurn(sql, async () => {
+    const checksums = await readNoted(sql)
+    const applied: string[] = []
+    for (const migration of known) {
+      if (checksums.has(migration.name)) continue
+      for (const statement of migration.statements) await sql.command(repeatable(statement))
+      await note(sql, [migration])
+      applied.push(migration.name)
+    }
+    return { applied, views: await replaceViews(sql, checksums) }
+  })
 }
+
+/** @throws StoreError for what this program does not know. */
+function isLacking(known: readonly Migration[], checksums: ReadonlyMap<string, string>): boolean {
+  refuseForeign(known, checksums)
+  return known.some(({ name }) => !checksums.has(name)) || changedViews(checksums).length > 0
+}
+
+const TURN = `${BASE_DATABASE}.migrating`
+const TURN_LOOK_MS = 200
+/** Whoever holds the turn for longer is taken for dead: a migration of an empty store takes seconds. */
+const TURN_SECONDS = 120
+
+/** One process at a time, of all that share the store: a table that only one of them can create. */
+async function inTurn<Value>(sql: Sql, run: () => Promise<Value>): Promise<Value> {
+  const own = `by_${randomBytes(8).toString('hex')}`
+  for (;;) {
+    try {
+      await sql.command(`CREATE TABLE ${TURN} (${own} UInt8) ENGINE = Memory`)
+      break
+    } catch (error) {
+      if (!isThereAlready(error)) throw error
+    }
+    const [holder] = await sql.rows<{ column: string; seconds: number }>(
+      `SELECT (SELECT any(name) FROM system.columns WHERE database = '${BASE_DATABASE}' AND table = 'migrating') AS column,
+        toInt64(now()) - toInt64(metadata_modification_time) AS seconds
+      FROM system.tables WHERE database = '${BASE_DATABASE}' AND name = 'migrating'`,
+    )
+    // The answer to a creation that was repeated tells of one's own table.
+    if (holder?.column === own) break
+    if (holder && Number(holder.seconds) > TURN_SECONDS) await sql.command(`DROP TABLE IF EXISTS ${TURN}`)
+    await new Promise(resolve => setTimeout(resolve, TURN_LOOK_MS))
+  }
+  try {
+    return await run()
+  } finally {
+    await sql.command(`DROP TABLE IF EXISTS ${TURN}`)
+  }
+}
+
+const isThereAlready = (error: unknown) => error instanceof StoreError && error.details?.code === '57'
 
 /**
  * Names of the steps that the store lacks; nothing is changed.
@@ -130,13 +172,17 @@ async function note(sql: Sql, notes: readonly Note[]): Promise<void> {
 
 /** A view may be replaced any number of times: what was done is noted at the end, in one go. */
 async function replaceViews(sql: Sql, checksums: ReadonlyMap<string, string>): Promise<string[]> {
-  const changed = views
+  const changed = changedViews(checksums)
+  for (const { statement } of changed) await sql.command(statement)
+  await note(sql, changed)
+  return changed.map(({ view }) => view.name)
+}
+
+function changedViews(checksums: ReadonlyMap<string, string>) {
+  return views
     .map(view => {
       const statement = createViewSql(view)
       return { view, statement, name: `view ${view.name}`, checksum: checksum(statement) }
     })
     .filter(({ name, checksum }) => checksums.get(name) !== checksum)
-  for (const { statement } of changed) await sql.command(statement)
-  await note(sql, changed)
-  return changed.map(({ view }) => view.name)
 }

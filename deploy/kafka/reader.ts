@@ -352,24 +352,25 @@ export function openReader(options: ReaderOptions): Reader {
   }
 
   return {
-    read(place, from, limits) {
+    async read(place, from, limits) {
       const stream = streamOf(place)
       const wanted = { messages: limits.maxMessages ?? READ_MESSAGES, bytes: limits.maxBytes ?? READ_BYTES }
-      return inTurn(stream, async () => {
+      const { seen, messages } = await inTurn(stream, async () => {
         const seen = await look(stream, from, wanted, closing)
         if (closing.aborted) throw new StoreError('Kafka: the log is closed')
-        if (!seen) return []
-        await noteWhatWasPassed(place, from, seen)
         const messages: LogMessage[] = []
         let bytes = 0
-        for (const { parts, offset, size } of seen.found) {
+        for (const { parts, offset, size } of seen?.found ?? []) {
           if (messages.length === wanted.messages) break
           if (messages.length > 0 && bytes + size > wanted.bytes) break
           bytes += size
-          messages.push({ offset: seen.base + offset, value: await fromParts(parts) })
+          messages.push({ offset: seen!.base + offset, value: await fromParts(parts) })
         }
-        return messages
+        return { seen, messages }
       })
+      // After the turn: who moves a group on asks this reader.
+      if (seen) await noteWhatWasPassed(place, from, seen)
+      return messages
     },
     async wait(place, from, signal) {
       const stream = streamOf(place)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { createRandomness, type Randomness } from '../../deploy/dev/randomness.ts'
 import { openKafka } from '../../deploy/kafka/open.ts'
 import { isAlive } from '../../deploy/pid.ts'
+import type { KafkaSettings } from '../../deploy/servers.ts'
 import { createSql } from '../../deploy/sql.ts'
 import { type Finished, type Running, startCli } from '../cli.ts'
 import { silent } from '../harness.ts'
@@ -29,19 +30,18 @@ type Role = (typeof ROLES)[number]
 export function openInstallation(
   directory: string,
   settings: KillSettings,
-  { brokers, prefix, seed }: { brokers: readonly string[]; prefix: string; seed: string },
-): Program & { killed: string[] } {
+  { settings: kafka, seed, killed }: { settings: KafkaSettings; seed: string; killed: string[] },
+): Program {
   const random: Randomness = createRandomness(`${seed}/installation`)
   const config = join(directory, 'wanlian.yaml')
   const running = new Map<Role, Running>()
   const addresses = new Map<Role, string>()
-  const killed: string[] = []
   let store: (Running & { url: string }) | null = null
 
   const shared = () => ({
     WANLIAN_LOG: 'error',
-    WANLIAN_KAFKA_BROKERS: brokers.join(','),
-    WANLIAN_KAFKA_PREFIX: prefix,
+    WANLIAN_KAFKA_BROKERS: kafka.brokers.join(','),
+    WANLIAN_KAFKA_PREFIX: kafka.prefix,
     WANLIAN_CLICKHOUSE_URL: store!.url,
     WANLIAN_CLICKHOUSE_PASSWORD: PASSWORD,
   })
@@ -79,7 +79,6 @@ export function openInstallation(
   }
 
   return {
-    killed,
     async start() {
       await writeFile(config, configText(settings))
       await startStore()
@@ -109,21 +108,11 @@ export function openInstallation(
     async look(run) {
       const { url } = store!
       const sql = createSql({ url, username: 'default', password: PASSWORD, headers: {} })
-      const kafka = await openKafka(
-        {
-          brokers,
-          prefix,
-          tls: false,
-          sasl: null,
-          replication: null,
-          retentionBytes: 1024 ** 3,
-        },
-        silent,
-      )
+      const opened = await openKafka(kafka, silent)
       try {
-        return await run(sql, await readRecord(kafka.log, SLUG))
+        return await run(sql, await readRecord(opened.log, SLUG))
       } finally {
-        await kafka.close()
+        await opened.close()
         await sql.close()
       }
     },
