@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import type { OutsiderAccess } from '../api/sql-upstream.ts'
+import { createUpstream, type OutsiderAccess } from '../api/sql-upstream.ts'
 import { ConfigError, StoreError } from '../schema/errors.ts'
 import type { Sql } from '../schema/ports.ts'
 import type { ClickHouseSettings } from './servers.ts'
-import { createSql } from './sql.ts'
 import { OUTSIDER, outsiderPassword } from './store/server.ts'
 import type { StoreAddress } from './store/supervisor.ts'
 
@@ -74,24 +73,47 @@ export async function findOutsider(
   })
 }
 
+/** What the servers say to the configured user, in the operator's words. */
+export function explainRefusal(error: unknown, settings: ClickHouseSettings): unknown {
+  if (!(error instanceof StoreError) || !UNKNOWN_USER.has(String(error.details.code))) return error
+  return new ConfigError(`ClickHouse refuses user ${settings.username}, or its password is another`, {
+    hint: 'correct WANLIAN_CLICKHOUSE_USER and WANLIAN_CLICKHOUSE_PASSWORD',
+    cause: error,
+  })
+}
+
 /** Codes of ClickHouse for a user that it does not know, or whose password is another. */
 const UNKNOWN_USER = new Set(['192', '193', '194', '516'])
 
-/** @throws ConfigError when the user may do more than read. */
-async function mayRead(access: StoreAddress): Promise<boolean> {
-  const sql = createSql(access, { attempts: 6 })
+/** Asked the way the gateway will ask. @throws ConfigError when the user may do more than read. */
+async function mayRead(access: OutsiderAccess): Promise<boolean> {
+  const upstream = createUpstream(access, { connections: 1, restartMs: 10_000, silenceMs: 30_000 })
+  const answer = { status: 0, code: '', text: '' }
+  const statement = "SELECT toString(getSetting('readonly')) FORMAT TabSeparated"
   try {
-    const [row] = await sql.rows<{ readonly: string }>("SELECT toString(getSetting('readonly')) AS readonly")
-    if (row?.readonly === '1') return true
-    throw new ConfigError(
-      `the outsiders' user ${access.username}: expected setting readonly = 1, got ${row?.readonly}`,
+    await upstream.ask(
+      { statement, fields: [], acceptEncoding: '', quotaKey: 'wanlian' },
+      {
+        head(status, headers) {
+          answer.status = status
+          answer.code = String(headers['x-clickhouse-exception-code'] ?? '')
+        },
+        data(chunk) {
+          answer.text += chunk.toString()
+          return null
+        },
+      },
+      new AbortController().signal,
     )
-  } catch (error) {
-    if (error instanceof StoreError && UNKNOWN_USER.has(String(error.details.code))) return false
-    throw error
   } finally {
-    await sql.close()
+    await upstream.close()
   }
+  if (UNKNOWN_USER.has(answer.code)) return false
+  const readonly = answer.text.trim()
+  if (answer.status === 200 && readonly === '1') return true
+  throw new ConfigError(
+    `the outsiders' user ${access.username}: expected setting readonly = 1, got ${readonly.slice(0, 500)}`,
+  )
 }
 
 /** What outsiders may read besides the public views: what their tools ask for. */

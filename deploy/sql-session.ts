@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import type { Logger } from 'pino'
 import type { OutsiderAccess } from '../api/sql-upstream.ts'
-import { clickhouseAddress, findOutsider } from './clickhouse.ts'
+import { clickhouseAddress, explainRefusal, findOutsider } from './clickhouse.ts'
 import type { Config } from './config.ts'
 import { lockDirectory } from './lock.ts'
 import { type MigrationReport, migrate } from './migrate.ts'
@@ -55,7 +55,10 @@ async function withServers<T>(
   const sql = createSql(address)
   try {
     const outsiders = () => findOutsider(sql, address, settings)
-    return await run({ sql, outsiders, migrated: await migrate(sql) })
+    const migrated = await migrate(sql).catch((error: unknown) => {
+      throw explainRefusal(error, settings)
+    })
+    return await run({ sql, outsiders, migrated })
   } finally {
     await sql.close()
   }
