@@ -151,6 +151,7 @@ export function outsiderStatements(
       max_concurrent_queries_for_user = 32,
       max_query_size = 1048576,
       cancel_http_readonly_queries_on_client_close = 1,
+      distributed_product_mode = 'global',
       max_execution_time = 30 MIN 0.001 MAX 30 CHANGEABLE_IN_READONLY,
       max_result_rows = 1000000 MIN 1 MAX 1000000 CHANGEABLE_IN_READONLY,
       max_result_bytes CHANGEABLE_IN_READONLY,

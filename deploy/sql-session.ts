@@ -1,13 +1,15 @@
 import { dirname, resolve } from 'node:path'
 import type { Logger } from 'pino'
 import type { OutsiderAccess } from '../api/sql-upstream.ts'
+import { clusterSettings } from '../schema/cluster.ts'
 import { clickhouseAddress, explainRefusal, findOutsider } from './clickhouse.ts'
+import { onCluster } from './cluster.ts'
 import type { Config } from './config.ts'
 import { lockDirectory } from './lock.ts'
 import { type MigrationReport, migrate } from './migrate.ts'
 import type { ClickHouseSettings } from './servers.ts'
 import { createSql, type SqlClient } from './sql.ts'
-import { openStore } from './store/supervisor.ts'
+import { openStore, type StoreAddress } from './store/supervisor.ts'
 
 /** A store with a client that speaks to it, brought to this program's schema. */
 export interface Session {
@@ -52,7 +54,7 @@ async function withServers<T>(
   run: (session: Session) => Promise<T>,
 ): Promise<T> {
   const address = await clickhouseAddress(settings)
-  const sql = createSql(address)
+  const sql = connect(address, settings.cluster)
   try {
     const outsiders = () => findOutsider(sql, address, settings)
     const migrated = await migrate(sql).catch((error: unknown) => {
@@ -62,6 +64,12 @@ async function withServers<T>(
   } finally {
     await sql.close()
   }
+}
+
+function connect(address: StoreAddress, cluster: string | null): SqlClient {
+  if (cluster === null) return createSql(address)
+  const layout = { cluster, replicated: true, onCluster: true }
+  return onCluster(createSql(address, { engine: clusterSettings(layout) }), layout)
 }
 
 /**

@@ -17,6 +17,8 @@ export interface SqlSettings {
   attempts?: number
   /** Deadline of one request, in milliseconds. */
   requestTimeoutMs?: number
+  /** Of the engine, for every statement. */
+  engine?: Readonly<Record<string, string | number>>
 }
 
 /** Statements that name no database speak about the outsiders' views. */
@@ -127,6 +129,7 @@ function connect(url: string, address: StoreAddress, settings: SqlSettings): Cli
       // Most answers are small: neither a file nor more threads for each of them.
       http_response_buffer_size: SMALL_ANSWER_BYTES,
       output_format_parallel_formatting: 0,
+      ...(settings.engine as Record<string, never>),
     },
   })
 }
@@ -180,9 +183,12 @@ const PASSING_CODES = new Set([
   '252',
   '279',
   '285',
+  '286',
+  '289',
   '319',
   '394',
   '425',
+  '999',
 ])
 
 function asStoreError(error: unknown): StoreError | FencedError {
