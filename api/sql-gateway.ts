@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { AppError } from '../schema/errors.ts'
+import { refuseBrokenRequests } from './broken-requests.ts'
 import { admitStatement } from './sql-gate.ts'
 import { StatementRefusedError } from './sql-refusal.ts'
 import { readSqlRequest, type SqlRequest, tooLarge } from './sql-request.ts'
@@ -159,17 +160,7 @@ function openServer(context: Context): Server {
     if (Number(request.headers['content-length'] ?? 0) <= limits.statementBytes) response.writeContinue()
     serve(request, response)
   })
-  // Garbage, TLS, half requests: told once, and cut.
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-    const status =
-      error.code === 'HPE_HEADER_OVERFLOW'
-        ? '431 Request Header Fields Too Large'
-        : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-          ? '408 Request Timeout'
-          : '400 Bad Request'
-    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy())
-  })
+  refuseBrokenRequests(server)
   return server
 }
 

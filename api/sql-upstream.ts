@@ -1,9 +1,14 @@
+import { rootCertificates } from 'node:tls'
 import { type Dispatcher, Pool } from 'undici'
 import { StoreError } from '../schema/errors.ts'
 
 /** The read-only user's way into the store. */
 export interface OutsiderAccess {
   url: string
+  /** Others that hold the same: asked in turn when one cannot be reached. */
+  otherUrls?: readonly string[]
+  /** Certificates that are trusted besides those of the system, as PEM. */
+  ca?: string
   username: string
   password: string
   /** Sent with every request: the embedded store answers nobody without its key. */
@@ -52,14 +57,22 @@ const NOT_THERE = new Set(['ECONNREFUSED', 'UND_ERR_CONNECT_TIMEOUT', 'ENOENT'])
 
 /** Speaks HTTP to the store, always in whole requests: a half-sent one ends the embedded store. */
 export function createUpstream(access: OutsiderAccess, limits: UpstreamLimits): Upstream {
-  const pool = new Pool(new URL(access.url).origin, {
-    connections: limits.connections,
-    pipelining: 1,
-    keepAliveTimeout: 2_000,
-    headersTimeout: limits.silenceMs,
-    bodyTimeout: limits.silenceMs,
-    connect: { timeout: 2_000 },
-  })
+  const pools = [access.url, ...(access.otherUrls ?? [])].map(
+    url =>
+      new Pool(new URL(url).origin, {
+        connections: limits.connections,
+        pipelining: 1,
+        keepAliveTimeout: 2_000,
+        headersTimeout: limits.silenceMs,
+        bodyTimeout: limits.silenceMs,
+        connect: {
+          timeout: 2_000,
+          ...(access.ca !== undefined && { ca: [...rootCertificates, access.ca] }),
+        },
+      }),
+  )
+  /** The one that answered last. */
+  let current = 0
 
   function headersOf(request: UpstreamRequest): Record<string, string> {
     return {
@@ -82,9 +95,11 @@ export function createUpstream(access: OutsiderAccess, limits: UpstreamLimits): 
       }
       const deadline = Date.now() + limits.restartMs
       for (let broken = 0; ; ) {
-        const failure = await dispatch(pool, options, receiver, signal)
+        const at = current
+        const failure = await dispatch(pools[at] as Pool, options, receiver, signal)
         if (failure === null) return
         signal.throwIfAborted()
+        if (at === current) current = (at + 1) % pools.length
         const { code } = failure.error as NodeJS.ErrnoException
         if (!NOT_THERE.has(code ?? '')) broken++
         if (failure.begun || broken >= BROKEN_ATTEMPTS || Date.now() > deadline) {
@@ -93,7 +108,9 @@ export function createUpstream(access: OutsiderAccess, limits: UpstreamLimits): 
         await new Promise(resolve => setTimeout(resolve, 100))
       }
     },
-    close: () => pool.destroy(),
+    async close() {
+      await Promise.all(pools.map(pool => pool.destroy()))
+    },
   }
 }
 

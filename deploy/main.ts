@@ -126,7 +126,12 @@ function buildProgram(run: Run): Command {
   )
     .addOption(new Option('--port <port>', 'to listen on (default 8123)').argParser(parsePort))
     .addOption(host())
-    .action(options => run(commands.store)(options, options))
+    .action(options =>
+      run(commands.store)(options, {
+        ...options,
+        password: process.env.WANLIAN_CLICKHOUSE_PASSWORD ?? '',
+      }),
+    )
 
   serving('api', 'one role of several processes: serve site, API and SQL').action(options =>
     run(commands.api)(options, options),

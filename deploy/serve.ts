@@ -18,7 +18,7 @@ export interface Addresses {
   clickhouse: string
 }
 
-export interface ServeDeps extends Pick<Session, 'sql' | 'store'> {
+export interface ServeDeps extends Pick<Session, 'sql' | 'outsiders'> {
   config: Pick<Config, 'host' | 'port' | 'clickhousePort'>
   log: BlockLog
   status: StatusBoard
@@ -29,7 +29,7 @@ export interface ServeDeps extends Pick<Session, 'sql' | 'store'> {
 export async function startServing(
   deps: ServeDeps,
 ): Promise<{ addresses: Addresses; close(): Promise<void> }> {
-  const { config, sql, store, log, status, logger } = deps
+  const { config, sql, outsiders, log, status, logger } = deps
   const { host } = config
   const closing: (() => Promise<unknown>)[] = []
   const close = async () => {
@@ -50,7 +50,7 @@ export async function startServing(
     closing.push(() => server.close())
 
     const gateway = createSqlGateway({
-      store: { url: store.url, headers: store.headers, ...store.outsider },
+      store: await outsiders(),
       onTrouble: error => logger.warn({ err: error }, 'ClickHouse interface'),
     })
     const port = await listen(gateway, { host, port: config.clickhousePort, option: '--clickhouse-port' })

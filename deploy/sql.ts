@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
+import { rootCertificates } from 'node:tls'
 import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { FencedError, StoreError } from '../schema/errors.ts'
 import type { RowsToInsert, Sql, SqlParams } from '../schema/ports.ts'
@@ -11,16 +12,13 @@ export interface SqlClient extends Sql {
   close(): Promise<void>
 }
 
-/** A server, with the certificates that are trusted besides those of the system. */
-export interface ServerAddress extends StoreAddress {
-  ca?: Buffer
-}
-
 export interface SqlSettings {
-  /** Rounds before a statement is given up while the store cannot be reached. */
+  /** Rounds through the addresses before a statement is given up while the store cannot be reached. */
   attempts?: number
   /** Deadline of one request, in milliseconds. */
   requestTimeoutMs?: number
+  /** Of the engine, for every statement. */
+  engine?: Readonly<Record<string, string | number>>
 }
 
 /** Statements that name no database speak about the outsiders' views. */
@@ -38,27 +36,27 @@ const ONE_BLOCK = {
 /** Up to here an answer waits for its end in memory. */
 const SMALL_ANSWER_BYTES = '1048576'
 
-/** Speaks to a ClickHouse: the embedded store process, a server, or several that stand in for each other. */
-export function createSql(
-  addresses: ServerAddress | readonly ServerAddress[],
-  settings: SqlSettings = {},
-): SqlClient {
-  const clients = [addresses].flat().map(address => openClient(address, settings))
+/** Speaks to a ClickHouse: the embedded store process or servers, it makes no difference. */
+export function createSql(address: StoreAddress, settings: SqlSettings = {}): SqlClient {
+  const clients = [address.url, ...(address.otherUrls ?? [])].map(url => connect(url, address, settings))
+  /** The server that answered last. */
+  let current = 0
   const attempts = settings.attempts ?? 12
-  /** The one that answered last. */
-  let at = 0
 
+  /** Each round asks every server once; a token makes an insert that arrives twice the same one. */
   async function repeat<T>(run: (client: ClickHouseClient, attempt: number) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      const asked = at
+      const at = current
       try {
-        return await run(clients[asked]!, attempt)
+        return await run(clients[at] as ClickHouseClient, attempt)
       } catch (error) {
         const known = asStoreError(error)
-        if (!known.retryable || attempt >= attempts) throw known
-        // Tokens make it safe to send an insert again, to another server too.
-        if (at === asked && known.details?.code === undefined) at = (asked + 1) % clients.length
-        await new Promise(resolve => setTimeout(resolve, Math.min(2_000, 50 * 2 ** attempt)))
+        const round = Math.ceil(attempt / clients.length)
+        if (!known.retryable || (round >= attempts && attempt % clients.length === 0)) throw known
+        if (at === current) current = (at + 1) % clients.length
+        if (attempt % clients.length === 0) {
+          await new Promise(resolve => setTimeout(resolve, Math.min(2_000, 50 * 2 ** round)))
+        }
       }
     }
   }
@@ -104,27 +102,34 @@ export function createSql(
   }
 }
 
-function openClient(address: ServerAddress, settings: SqlSettings): ClickHouseClient {
+function connect(url: string, address: StoreAddress, settings: SqlSettings): ClickHouseClient {
   return createClient({
-    url: address.url,
+    url,
     username: address.username,
     password: address.password,
     http_headers: address.headers,
-    ...(address.ca && { tls: { ca_cert: address.ca } }),
     database: DATABASE,
     request_timeout: settings.requestTimeoutMs ?? 120_000,
     // Errors are thrown and told once, by whoever asked.
     log: { level: ClickHouseLogLevel.OFF },
     keep_alive: { enabled: true, idle_socket_ttl: 2_000 },
+    ...(address.ca !== undefined && {
+      tls: { ca_cert: Buffer.from([...rootCertificates, address.ca].join('\n')) },
+    }),
+    compression: { request: address.compress === true, response: address.compress === true },
     // Long lists travel in the body, not in the address line.
     use_multipart_params_auto: true,
     clickhouse_settings: {
       output_format_json_quote_64bit_integers: 1,
       async_insert: 0,
+      // A statement that changes rows is done when it says so, on every copy.
+      mutations_sync: '2',
+      alter_sync: '2',
       wait_end_of_query: 1,
       // Most answers are small: neither a file nor more threads for each of them.
       http_response_buffer_size: SMALL_ANSWER_BYTES,
       output_format_parallel_formatting: 0,
+      ...(settings.engine as Record<string, never>),
     },
   })
 }
@@ -178,9 +183,12 @@ const PASSING_CODES = new Set([
   '252',
   '279',
   '285',
+  '286',
+  '289',
   '319',
   '394',
   '425',
+  '999',
 ])
 
 function asStoreError(error: unknown): StoreError | FencedError {

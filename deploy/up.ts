@@ -30,7 +30,7 @@ export async function runEverything(
     return
   }
   const { dataDirectory } = config
-  await withStore({ ...config, logger }, async ({ sql, store }) => {
+  await withStore({ ...config, logger }, async ({ sql, outsiders }) => {
     const closing: Close[] = []
     try {
       const lock = await lockDirectory(dataDirectory)
@@ -50,7 +50,7 @@ export async function runEverything(
       })
       closing.push(() => pipeline.stop())
 
-      const serving = await startServing({ config, sql, store, log, status: pipeline, logger })
+      const serving = await startServing({ config, sql, outsiders, log, status: pipeline, logger })
       closing.push(() => serving.close())
 
       const control = await openControl(dataDirectory, pipeline, logger).catch(error => {

@@ -8,7 +8,7 @@ import { withStore } from '../sql-session.ts'
 const [directory = './data', port = '8080'] = process.argv.slice(2)
 const logger = pino(pino.destination(2))
 
-await withStore({ dataDirectory: directory, clickhouse: null, logger }, async ({ sql }) => {
+await withStore({ dataDirectory: directory, clickhouse: null, file: null, logger }, async ({ sql }) => {
   const api = createApi({
     sql,
     status: { follows: () => [] },

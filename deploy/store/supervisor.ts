@@ -13,6 +13,12 @@ import { isAlive } from '../pid.ts'
 /** How to reach a ClickHouse over HTTP. */
 export interface StoreAddress {
   url: string
+  /** Others that hold the same: asked in turn when one cannot be reached. */
+  otherUrls?: readonly string[]
+  /** Certificates that are trusted besides those of the system, as PEM. */
+  ca?: string
+  /** Whether rows and answers travel compressed: worth its time between machines. */
+  compress?: boolean
   username: string
   password: string
   /** Sent with every request. */
@@ -51,13 +57,26 @@ export async function hasStore(dataDirectory: string): Promise<boolean> {
   )
 }
 
-/** Opens the store of a data directory: joins the one that runs, or starts a store process and supervises it. */
-export async function openStore(options: { dataDirectory: string; logger: Logger }): Promise<Store> {
+/**
+ * Opens the store of a data directory: joins the one that runs, or starts a store process and supervises it.
+ * @throws StoreError where one runs and `alone` asks for a store process of our own.
+ */
+export async function openStore(options: {
+  dataDirectory: string
+  logger: Logger
+  alone?: boolean
+}): Promise<Store> {
   const dataDirectory = resolve(options.dataDirectory)
   await mkdir(dataDirectory, { recursive: true })
   const deadline = Date.now() + READY_TIMEOUT_MS
   for (;;) {
     const running = await findRunning(dataDirectory)
+    if (running && options.alone) {
+      throw new StoreError(`the store of ${dataDirectory} is open in process ${running.owner}`, {
+        hint: 'wait until it ends, or stop it',
+        retryable: true,
+      })
+    }
     if (running) return { ...running, pid: () => running.pid, close: async () => {} }
     try {
       return await startStore(dataDirectory, options.logger)
