@@ -82,11 +82,13 @@ function afterName(statement: string, text: string): string {
   return statement.replace(NAME, (_, head: string) => `${head}${text}`)
 }
 
-/** The table of the migrations' notes: the same on every server. */
+/** The table of the migrations' notes, and the one whose creation is their turn: the same on every server. */
 const NOTES = 'migrations'
+const TURN = 'migrating'
 
 function createTable(statement: string, layout: ClusterLayout, on: string): string[] {
   const [, , name = ''] = NAME.exec(statement) ?? []
+  if (name === TURN) return [afterName(statement, on)]
   if (name === NOTES) {
     const place = [`'/${BASE_DATABASE}/${NOTES}'`, "'{shard}_{replica}'"]
     return [afterName(layout.replicated ? replicated(statement, place) : statement, on)]
