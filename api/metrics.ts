@@ -57,6 +57,7 @@ export function createMetrics(read: Reader, status: StatusBoard): Metrics {
   const missing = gauge('wanlian_chain_missing_blocks', 'Heights that are still to be filled in', ['chain'])
   const pace = gauge('wanlian_chain_blocks_per_second', 'Pace of storing', ['chain'])
   const stopped = gauge('wanlian_chain_stopped', '1 where an operator is needed', ['chain'])
+  const troubled = gauge('wanlian_chain_problem', '1 where something hinders the following', ['chain'])
   const paused = gauge('wanlian_chain_paused', '1 where the operator paused it', ['chain'])
   const reorgs = gauge('wanlian_chain_reorgs', 'Reorgs that were followed', ['chain'])
   const deadLetters = gauge('wanlian_chain_dead_letters', 'Events that could not be stored', ['chain'])
@@ -83,6 +84,7 @@ export function createMetrics(read: Reader, status: StatusBoard): Metrics {
     missing,
     pace,
     stopped,
+    troubled,
     paused,
     reorgs,
     deadLetters,
@@ -117,6 +119,7 @@ export function createMetrics(read: Reader, status: StatusBoard): Metrics {
       const labels = { chain: follow.chain }
       missing.set(labels, follow.missing)
       stopped.set(labels, follow.state === 'stopped' ? 1 : 0)
+      troubled.set(labels, follow.problem === null ? 0 : 1)
       paused.set(labels, follow.state === 'paused' ? 1 : 0)
       if (follow.blocksPerSecond !== null) pace.set(labels, follow.blocksPerSecond)
       if (follow.head !== null) {

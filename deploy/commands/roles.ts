@@ -1,4 +1,5 @@
 import { ConfigError } from '../../schema/errors.ts'
+import { blockEvents, SPLITTER_GROUP } from '../../schema/events.ts'
 import { type CommandContext, EXIT } from '../command.ts'
 import { type ChainSettings, type Config, commandLine, findChain } from '../config.ts'
 import { startCrawlers } from '../roles/crawl.ts'
@@ -23,9 +24,10 @@ export function runCrawl(
       chains,
       commandLine: words => commandLine(context.config, words),
     })
-    const health = await openHealth(context, options, 'crawl', () =>
-      crawlers.follows().map(({ chain, problem }) => ({ name: chain, problem })),
-    )
+    const health = await openHealth(context, options, {
+      role: 'crawl',
+      work: () => crawlers.follows().map(({ chain, problem }) => ({ name: chain, problem })),
+    })
     say(context, { role: 'crawl', chains: chains.map(({ chain }) => chain.definition.slug), ...health.told })
     return async () => {
       await health.close()
@@ -41,9 +43,22 @@ export function runSplit(
 ): Promise<number> {
   return role(context, 'split', async shared => {
     const splitters = await startSplitters({ ...shared, chains: context.config.chains })
-    const health = await openHealth(context, options, 'split', () =>
-      splitters.words().map(({ chain, partition, problem }) => ({ name: `${chain}/${partition}`, problem })),
-    )
+    const { log } = shared
+    const health = await openHealth(context, options, {
+      role: 'split',
+      work: () =>
+        splitters
+          .words()
+          .map(({ chain, partition, problem }) => ({ name: `${chain}/${partition}`, problem })),
+      waiting: () =>
+        Promise.all(
+          splitters.words().map(async ({ chain, partition }) => {
+            const place = blockEvents(chain, partition)
+            const done = await log.committed(place, SPLITTER_GROUP)
+            return { chain, partition, messages: (await log.end(place)) - done }
+          }),
+        ),
+    })
     say(context, { role: 'split', ...health.told })
     return async () => {
       await health.close()
@@ -86,11 +101,10 @@ async function role(
 async function openHealth(
   { config }: CommandContext,
   { port, host = config.host }: Pick<UpOptions, 'port' | 'host'>,
-  role: string,
-  work: HealthDeps['work'],
+  facts: Omit<HealthDeps, 'host' | 'port'>,
 ): Promise<{ told: { health?: string }; close(): Promise<void> }> {
   if (port === undefined) return { told: {}, close: async () => {} }
-  const health = await startHealth({ host, port, role, work })
+  const health = await startHealth({ host, port, ...facts })
   return { told: { health: health.url }, close: () => health.close() }
 }
 
