@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import kafkajs from 'kafkajs'
 import { describe } from 'vitest'
 import type { KafkaSettings } from '../deploy/servers.ts'
 
@@ -20,6 +21,8 @@ export interface TestKafka {
   nodes: readonly KafkaNode[]
   /** Settings under a prefix of their own, so that tests do not meet. */
   settings(changes?: Partial<KafkaSettings>): KafkaSettings
+  /** The node that leads a partition now. */
+  leader(topic: string, partition: number): Promise<number>
   close(): Promise<void>
 }
 
@@ -69,6 +72,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<TestKafka>
       brokers: given.split(','),
       nodes: [],
       settings: settingsOf(given.split(',')),
+      leader: leaderOf(given.split(',')),
       close: async () => {},
     }
   }
@@ -126,7 +130,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<TestKafka>
     throw error
   }
   const brokers = nodes.map(({ broker }) => broker)
-  return { brokers, nodes, settings: settingsOf(brokers), close }
+  return { brokers, nodes, settings: settingsOf(brokers), leader: leaderOf(brokers), close }
 }
 
 function createNode(id: number, broker: string, command: readonly string[], output: string): KafkaNode {
@@ -174,6 +178,16 @@ function settingsOf(brokers: readonly string[]): TestKafka['settings'] {
     retentionBytes: 1024 ** 3,
     ...changes,
   })
+}
+
+function leaderOf(brokers: readonly string[]): TestKafka['leader'] {
+  return async (topic, partition) => {
+    const admin = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING }).admin()
+    await admin.connect()
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+    await admin.disconnect()
+    return topics[0]!.partitions.find(({ partitionId }) => partitionId === partition)!.leader
+  }
 }
 
 /** Kafka's jars: fetched once per machine, from where Maven fetches. */

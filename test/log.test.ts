@@ -1,120 +1,20 @@
-import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { openEmbeddedLog } from '../deploy/log-embedded.ts'
-import type { BlockLog, LogMessage, TopicPartition } from '../schema/ports.ts'
+import { blocks, readAll, testContract, values } from './log-contract.ts'
 
-/** What every log must do: each adapter opens itself here, again and again over the same data. */
-interface Adapter {
-  name: string
-  open(directory: string, options?: { keepBytes?: number }): Promise<BlockLog>
-}
-
-const adapters: Adapter[] = [
-  { name: 'embedded', open: (directory, options) => openEmbeddedLog({ directory, ...options }) },
-]
-
-const blocks: TopicPartition = { topic: 'blocks.test', partition: 0 }
-const other: TopicPartition = { topic: 'blocks.test', partition: 1 }
-const writer = fileURLToPath(new URL('./log-writer-child.ts', import.meta.url))
-
-const text = (messages: readonly LogMessage[]) => messages.map(({ value }) => Buffer.from(value).toString())
-const values = (from: number, to: number) =>
-  Array.from({ length: to - from }, (_, at) => Buffer.from(`message ${from + at}`))
-
-async function readAll(log: BlockLog, place: TopicPartition, from = 0n): Promise<LogMessage[]> {
-  const all: LogMessage[] = []
-  for (let next = from; ; next = all.at(-1)!.offset + 1n) {
-    const some = await log.read(place, next, { maxMessages: 7 })
-    if (some.length === 0) return all
-    all.push(...some)
-  }
-}
-
-describe.each(adapters)('log: $name', ({ open }) => {
-  let directory: string
-  beforeEach(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'wanlian-log-'))
-  })
-  afterEach(() => rm(directory, { recursive: true, force: true }))
-
-  test('messages come back in order, byte for byte, partition by partition', async () => {
-    const log = await open(directory)
-    expect(await log.read(blocks, 0n)).toEqual([])
-    const last = await log.append(blocks, values(0, 20))
-    await log.append(other, [Buffer.from('elsewhere')])
-    await log.append(blocks, values(20, 30))
-    const all = await readAll(log, blocks)
-    expect(text(all)).toEqual(values(0, 30).map(String))
-    expect(all[19]!.offset).toBe(last)
-    expect(all.every((message, at) => at === 0 || message.offset > all[at - 1]!.offset)).toBe(true)
-    expect(text(await readAll(log, other))).toEqual(['elsewhere'])
-    expect(await log.end(blocks)).toBeGreaterThan(all.at(-1)!.offset)
-    expect(await log.read(blocks, await log.end(blocks))).toEqual([])
-    await log.close()
-  })
-
-  test('any bytes of any size, the limits of a read kept, but for one message', async () => {
-    const log = await open(directory)
-    const sizes = [0, 1, 1_023, 70_000, 5_000_000, 3]
-    const sent = sizes.map((size, at) => Buffer.alloc(size, at))
-    await log.append(blocks, sent)
-    const big = await log.read(blocks, 0n, { maxBytes: 100_000 })
-    expect(big.map(({ value }) => value.length)).toEqual([0, 1, 1_023, 70_000])
-    const one = await log.read(blocks, big.at(-1)!.offset + 1n, { maxBytes: 100_000 })
-    expect(one.map(({ value }) => value.length)).toEqual([5_000_000])
-    const all = await readAll(log, blocks)
-    expect(all.map(({ value }, at) => sent[at]!.equals(value))).toEqual(sizes.map(() => true))
-    await log.close()
-  })
-
-  test('two groups, each with its own place, over a restart', async () => {
-    let log = await open(directory)
-    await log.append(blocks, values(0, 10))
-    const all = await readAll(log, blocks)
-    expect(await log.committed(blocks, 'one')).toBe(0n)
-    await log.commit(blocks, 'one', all[4]!.offset)
-    await log.commit(blocks, 'two', all[8]!.offset)
-    await log.close()
-    log = await open(directory)
-    await log.append(blocks, values(10, 12))
-    expect(text(await readAll(log, blocks, await log.committed(blocks, 'one')))).toEqual(
-      values(4, 12).map(String),
-    )
-    expect(text(await readAll(log, blocks, await log.committed(blocks, 'two')))).toEqual(
-      values(8, 12).map(String),
-    )
-    expect(await log.committed(other, 'one')).toBe(0n)
-    await log.close()
-  })
-
-  test('waiting ends with a message, or with the signal', async () => {
-    const log = await open(directory)
-    const never = new AbortController()
-    await log.append(blocks, values(0, 1))
-    await log.wait(blocks, 0n, never.signal)
-    const end = await log.end(blocks)
-    let woken = false
-    const waiting = log.wait(blocks, end, never.signal).then(() => {
-      woken = true
-    })
-    await log.append(other, values(0, 1))
-    await new Promise(resolve => setImmediate(resolve))
-    expect(woken).toBe(false)
-    await log.append(blocks, values(1, 2))
-    await waiting
-    const stop = new AbortController()
-    const stopped = log.wait(blocks, await log.end(blocks), stop.signal)
-    stop.abort()
-    await stopped
-    await log.close()
+describe('log: embedded', () => {
+  testContract({
+    open: directory => openEmbeddedLog({ directory }),
+    erase: directory => rm(directory, { recursive: true, force: true }),
+    writer: directory => ['embedded', directory],
   })
 
   test('what all groups have read goes, what one has not stays, a reader of what is gone is told', async () => {
-    const log = await open(directory, { keepBytes: 50_000 })
+    const directory = await mkdtemp(join(tmpdir(), 'wanlian-log-'))
+    const log = await openEmbeddedLog({ directory, keepBytes: 50_000 })
     await log.append(blocks, values(0, 1))
     const first = (await log.read(blocks, 0n))[0]!.offset
     await log.commit(blocks, 'slow', first)
@@ -127,41 +27,6 @@ describe.each(adapters)('log: $name', ({ open }) => {
     expect(left[0]!.offset).toBe(all[15]!.offset)
     await expect(log.read(blocks, first)).rejects.toThrow(/kept from/)
     await log.close()
-  })
-
-  test('a log that was deleted and begun anew gives no offset twice', async () => {
-    let log = await open(directory)
-    const before = await log.append(blocks, values(0, 100))
-    await log.close()
     await rm(directory, { recursive: true, force: true })
-    log = await open(directory)
-    const after = await log.append(blocks, values(0, 1))
-    expect(after).toBeGreaterThan(before)
-    // A place from before is the beginning.
-    expect(text(await log.read(blocks, before + 1n))).toEqual(['message 0'])
-    await log.close()
-  })
-
-  test('kill -9 of a writer: what was acknowledged is there, in order, without holes', async () => {
-    for (let round = 0; round < 5; round++) {
-      const child = spawn(process.execPath, ['--import', 'tsx', writer, directory], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      })
-      let told = ''
-      await new Promise<void>(resolve => {
-        child.stdout.on('data', (chunk: Buffer) => {
-          told += chunk.toString()
-          if (told.split('\n').length > 20 + round * 7) child.kill('SIGKILL')
-        })
-        child.once('exit', () => resolve())
-      })
-      const log = await open(directory)
-      const all = text(await readAll(log, blocks))
-      await log.close()
-      expect(all).toEqual(values(0, all.length).map(String))
-      // The last line may have been cut by the kill; the one before was whole.
-      const acknowledged = Number(told.trimEnd().split('\n').at(-2))
-      expect(all.length).toBeGreaterThan(acknowledged)
-    }
   })
 })

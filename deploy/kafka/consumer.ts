@@ -5,7 +5,8 @@ import type { Logger, TopicPartition } from '../../schema/ports.ts'
 export interface GuardedOptions {
   kafka: Kafka
   logger: Logger
-  config: ConsumerConfig
+  /** Asked at each opening. */
+  config(): ConsumerConfig
   /** Names in Kafka, asked at each opening; none are there as yet when it is empty. */
   topics(): Promise<readonly string[]>
   /** At once when a share of the group's places is given, before anything is fetched of it. */
@@ -27,6 +28,8 @@ export interface Guarded {
 }
 
 const LOOK_MS = 500
+/** A group may wait for the session of one that died to end. */
+const JOIN_MS = 60_000
 const LONGEST_PAUSE_MS = 5_000
 /** A consumer that does not end is left behind. */
 const END_MS = 10_000
@@ -36,10 +39,11 @@ const END_MS = 10_000
  * is opened: those of kafkajs end without a word at times (its issues 659, 1527, 1720).
  */
 export function openGuarded(options: GuardedOptions): Guarded {
-  const { kafka, logger, config } = options
+  const { kafka, logger } = options
   const closing = new AbortController()
   let current: Consumer | null = null
   let problem: string | null = null
+  let group = ''
   /** It is opened again because it was asked for, nothing is wrong. */
   let isWanted = false
   let wake = () => {}
@@ -53,6 +57,8 @@ export function openGuarded(options: GuardedOptions): Guarded {
       try {
         const topics = await options.topics()
         if (topics.length > 0) {
+          const config = options.config()
+          group = config.groupId
           consumer = kafka.consumer(config)
           await start(consumer, topics, () => {
             wait = 100
@@ -64,7 +70,7 @@ export function openGuarded(options: GuardedOptions): Guarded {
       current = null
       if (consumer) await end(consumer)
       if (problem === null || isWanted || closing.signal.aborted) continue
-      logger.warn({ group: config.groupId, problem }, 'kafka: a consumer is opened again')
+      logger.warn({ group, problem }, 'kafka: a consumer is opened again')
       await pause(wait, closing.signal)
       wait = Math.min(LONGEST_PAUSE_MS, wait * 2)
     }
@@ -103,8 +109,9 @@ export function openGuarded(options: GuardedOptions): Guarded {
     while (problem === null && !closing.signal.aborted) {
       await look()
       const silent = Date.now() - heardAt
-      if (silent > options.silenceMs) problem ??= `nothing was heard of it for ${silent} ms`
-      problem ??= options.complaint()
+      if (silent > (current === consumer ? options.silenceMs : JOIN_MS))
+        problem ??= `nothing was heard of it for ${silent} ms`
+      if (current === consumer) problem ??= options.complaint()
     }
     isOver = true
   }
@@ -129,7 +136,7 @@ export function openGuarded(options: GuardedOptions): Guarded {
     current: () => current,
     reopen(reason) {
       if (problem !== null) return
-      logger.debug({ group: config.groupId, reason }, 'kafka: a consumer is opened again')
+      logger.debug({ group, reason }, 'kafka: a consumer is opened again')
       problem = reason
       isWanted = true
       wake()

@@ -1,4 +1,4 @@
-import type { Kafka } from 'kafkajs'
+import type { Consumer, Kafka } from 'kafkajs'
 import { FencedError, StoreError } from '../../schema/errors.ts'
 import { pause } from '../../schema/pause.ts'
 import type { Logger, TopicPartition } from '../../schema/ports.ts'
@@ -49,7 +49,7 @@ export function joinGroup(options: MembershipOptions): Membership {
     kafka,
     logger,
     silenceMs: options.silenceMs ?? SESSION_MS + REBALANCE_MS,
-    config: {
+    config: () => ({
       groupId: group,
       allowAutoTopicCreation: false,
       partitionAssigners: [createAssigner(() => ({ topics: shared?.topics ?? [], has: mine }))],
@@ -59,7 +59,7 @@ export function joinGroup(options: MembershipOptions): Membership {
       maxWaitTimeInMs: FETCH_WAIT_MS,
       metadataMaxAge: 30_000,
       retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 4, restartOnFailure: async () => false },
-    },
+    }),
     async topics() {
       joined = topics.size === 0 ? [] : await broker.existing([...topics])
       return joined
@@ -106,7 +106,7 @@ export function joinGroup(options: MembershipOptions): Membership {
             throw new FencedError(`${place.topic}/${place.partition} of ${group} is another process's now`)
           }
           try {
-            return await consumer.commitOffsets([{ ...place, offset: String(offset), metadata }])
+            if (await commitOnce(consumer, place, offset, metadata)) return
           } catch (error) {
             logger.debug({ err: error, group }, 'kafka: a commit failed, trying again')
           }
@@ -116,4 +116,27 @@ export function joinGroup(options: MembershipOptions): Membership {
     },
     close: () => guarded.close(),
   }
+}
+
+/** A consumer that is just ending returns without having committed: only its own notice says that it did. */
+async function commitOnce(
+  consumer: Consumer,
+  { topic, partition }: TopicPartition,
+  offset: bigint,
+  metadata: string,
+): Promise<boolean> {
+  let isDone = false
+  const leave = consumer.on(consumer.events.COMMIT_OFFSETS, ({ payload }) => {
+    isDone ||= payload.topics.some(
+      told =>
+        told.topic === topic &&
+        told.partitions.some(each => each.partition === partition && String(each.offset) === String(offset)),
+    )
+  })
+  try {
+    await consumer.commitOffsets([{ topic, partition, offset: String(offset), metadata }])
+  } finally {
+    leave()
+  }
+  return isDone
 }

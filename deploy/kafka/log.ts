@@ -61,10 +61,11 @@ export async function openKafkaLog(settings: KafkaSettings, deps: KafkaLogDeps):
   const inKafka = ({ topic, partition }: TopicPartition) => ({ topic: prefix + topic, partition })
   const keyOf = ({ topic, partition }: TopicPartition, group: string) => `${topic}/${partition} ${group}`
 
-  /** Groups that stand right before what is no message stand behind it. */
+  /** Groups that stand right before what is no message stand behind it: they have read everything before. */
   async function movePast(place: TopicPartition, from: bigint, to: bigint): Promise<void> {
     for (const { place: own, group, next } of [...places.values()]) {
-      const stands = next === from && prefix + own.topic === place.topic && own.partition === place.partition
+      const stands =
+        next >= from && next < to && prefix + own.topic === place.topic && own.partition === place.partition
       if (stands) await commit(own, group, to)
     }
   }

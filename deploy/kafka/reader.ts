@@ -63,7 +63,7 @@ export interface ReaderOptions {
   logger: Logger
   prefix: string
   closing: AbortSignal
-  /** The group had come to `from` (outward) and nothing is to be read below `to`. */
+  /** There is no message from `from` up to below `to` (outward). */
   onPassedOver(place: TopicPartition, from: bigint, to: bigint): Promise<void>
   silenceMs?: number
 }
@@ -83,7 +83,8 @@ export function openReader(options: ReaderOptions): Reader {
     kafka,
     logger,
     silenceMs,
-    config: {
+    config: () => ({
+      // Another name each time: what became of the one before need not be waited for.
       groupId: `${options.prefix}reader.${randomUUID()}`,
       allowAutoTopicCreation: false,
       readUncommitted: false,
@@ -93,7 +94,7 @@ export function openReader(options: ReaderOptions): Reader {
       sessionTimeout: 30_000,
       heartbeatInterval: 3_000,
       retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 4, restartOnFailure: async () => false },
-    },
+    }),
     async topics() {
       consumed = topics.size === 0 ? [] : await broker.existing([...topics])
       return consumed
@@ -386,8 +387,8 @@ export function openReader(options: ReaderOptions): Reader {
     },
     base(place) {
       const stream = streamOf(place)
+      if (stream.base !== null) return Promise.resolve(stream.base)
       return inTurn(stream, async () => {
-        if (stream.base !== null) return stream.base
         const extent = await broker.extent(place)
         return extent && extent.high > extent.low ? readBase(stream, extent.low, extent.high) : null
       })

@@ -5,7 +5,7 @@ import { pause } from '../../schema/pause.ts'
 import type { Logger, TopicPartition } from '../../schema/ports.ts'
 import type { Broker } from './broker.ts'
 import type { Reader } from './reader.ts'
-import { isInPlace, MAX_PART_BYTES, type Part, type Stamp, toMessage, toParts } from './record.ts'
+import { MAX_PART_BYTES, type Part, type Stamp, toMessage, toParts } from './record.ts'
 
 /** Appends to places (names in Kafka). */
 export interface Writer {
@@ -42,6 +42,8 @@ export function createWriter(deps: {
 }): Writer {
   const { kafka, broker, reader, logger, now, closing } = deps
   const desks = new Map<string, Desk>()
+  /** Places that this process had claimed when another did: it appends there no more unless it claims them again. */
+  const lost = new Set<string>()
   const turns = new Map<string, Promise<unknown>>()
 
   function inTurn<Result>(place: TopicPartition, step: () => Promise<Result>): Promise<Result> {
@@ -133,6 +135,7 @@ export function createWriter(deps: {
     if (before) await dismiss(before)
     const desk = await sitDown(place, randomUUID())
     desk.next = (await note(desk, 'claim')) + 1n
+    lost.delete(keyOf(place))
     // What follows comes from a producer that never sent anything else.
     await dismiss(desk)
     desks.set(keyOf(place), desk)
@@ -141,10 +144,11 @@ export function createWriter(deps: {
   async function deskOf(place: TopicPartition): Promise<Desk> {
     const known = desks.get(keyOf(place))
     if (known) return known
+    if (lost.has(keyOf(place))) throw fenced(place)
     const desk = await sitDown(place, null)
     const { high } = (await broker.extent(place))!
     const [last] = await reader.records(place, high - 1n, high)
-    if (last?.stamp?.claim !== undefined && isInPlace(last)) throw fenced(place)
+    if (last?.stamp?.claim !== undefined && last.stamp.base === desk.base) throw fenced(place)
     desk.next = high
     desks.set(keyOf(place), desk)
     return desk
@@ -160,6 +164,7 @@ export function createWriter(deps: {
 
   function leave(desk: Desk): FencedError {
     desks.delete(keyOf(desk.place))
+    lost.add(keyOf(desk.place))
     void dismiss(desk)
     return fenced(desk.place)
   }
