@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createClient } from '@clickhouse/client'
+import { ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { clickhouseAddress, findOutsider } from '../deploy/clickhouse.ts'
 import type { IndexSummary } from '../deploy/commands/index.ts'
@@ -144,6 +144,7 @@ describe('wanlian store', () => {
       url,
       password: PASSWORD,
       compression: { request: true, response: true },
+      log: { level: ClickHouseLogLevel.OFF },
     })
     try {
       expect(await client.ping({ select: true })).toEqual({ success: true })
