@@ -40,6 +40,7 @@ beforeAll(async () => {
   server = startCli(['store', '--data', directory, '--port', '0'], { WANLIAN_CLICKHOUSE_PASSWORD: PASSWORD })
   url = (JSON.parse(await server.firstLine) as { url: string }).url
   sql = createSql(await clickhouseAddress(settings()))
+  await sql.command('CREATE DATABASE IF NOT EXISTS wanlian')
 })
 afterAll(async () => {
   await sql?.close()
