@@ -242,9 +242,9 @@ describeKafka('log: Kafka', await whyNoKafka(), () => {
     }
   })
 
-  test('a broker that is killed and started again is survived by everything', async () => {
+  test('a broker that is killed and started again is survived by everything', async context => {
     const [node] = kafka.nodes
-    if (!node) return
+    if (!node) return context.skip('the brokers of KAFKA_BROKERS are not this test’s to stop')
     const log = await openLog()
     const cursor = { topic: 'journal.test', partition: 0 }
     await log.claim(blocks)

@@ -30,6 +30,7 @@ export interface Guarded {
 const LOOK_MS = 500
 /** A group may wait for the session of one that died to end. */
 const JOIN_MS = 60_000
+const CRASH_MS = 250
 const LONGEST_PAUSE_MS = 5_000
 /** A consumer that does not end is left behind. */
 const END_MS = 10_000
@@ -102,7 +103,10 @@ export function openGuarded(options: GuardedOptions): Guarded {
       onJoined()
     })
     consumer.on(events.CRASH, ({ payload }) => fail(`it crashed: ${payload.error.message}`))
-    consumer.on(events.STOP, () => fail('it stopped'))
+    // Of a crash it is told right after it stopped: that says more.
+    consumer.on(events.STOP, () => {
+      setTimeout(fail, CRASH_MS, 'it stopped').unref()
+    })
     await consumer.connect()
     await consumer.subscribe({ topics: [...topics], fromBeginning: true })
     consumer.run({ autoCommit: false, eachBatch: options.onBatch }).catch(error => fail(String(error)))
