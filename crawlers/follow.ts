@@ -125,10 +125,6 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
   let wakeTip = () => {}
 
   async function run(): Promise<void> {
-    await untilItWorks('tip', async () => {
-      for (const partition of [TIP_PARTITION, HISTORY_PARTITION])
-        await log.claim(blockEvents(slug, partition))
-    })
     const recorded = await untilItWorks('tip', () => nodes.recordedHeights())
     if (signal.aborted || recorded === undefined) return
     if (recorded !== null) {
@@ -184,6 +180,7 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
 
   async function followRecording(recorded: readonly number[]): Promise<void> {
     isRecording = true
+    await log.claim(blockEvents(slug, HISTORY_PARTITION))
     await historyLog.drained()
     const ranges = await stored.ranges()
     const asRanges = mergeRanges(recorded.map(height => [height, height] as const))
@@ -209,6 +206,8 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
   // The tip.
 
   async function followTip(): Promise<void> {
+    // After any trouble anew: it may have been that another took himself for the writer.
+    await log.claim(blockEvents(slug, TIP_PARTITION))
     await tipLog.drained()
     await loadWindow(window, stored, chain.definition, signal)
     await loadFinality()
@@ -518,6 +517,7 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
   // History.
 
   async function fillHistory(): Promise<void> {
+    await log.claim(blockEvents(slug, HISTORY_PARTITION))
     let refusedWaitMs = gapLookMs
     while (!signal.aborted) {
       // Of another chain nothing is wanted.
