@@ -17,7 +17,7 @@ import { StatementRefusedError } from '../../api/sql-refusal.ts'
 import type { Store } from './supervisor.ts'
 
 /** The outsiders' user of a store that is reached by URL. */
-export const OUTSIDER = 'wanlian_outsider'
+export const OUTSIDER = 'outsider'
 
 /** Both ends know the operator's password, so both know this one; it tells nothing about the other. */
 export function outsiderPassword(password: string): string {
