@@ -15,6 +15,7 @@ const commands = {
   doctor: async () => (await import('./commands/doctor.ts')).runDoctor,
   index: async () => (await import('./commands/index.ts')).runIndex,
   migrate: async () => (await import('./commands/migrate.ts')).runMigrate,
+  move: async () => (await import('./commands/move.ts')).runMove,
   repair: async () => (await import('./commands/repair.ts')).runRepair,
   pause: async () => (await import('./commands/pause.ts')).runPause,
   record: async () => (await import('./commands/record.ts')).runRecord,
@@ -223,6 +224,11 @@ function buildProgram(run: Run): Command {
     .addOption(height('to', 'last height').makeOptionMandatory())
     .requiredOption('--out <dir>', 'directory of the recording')
     .action((chain: string, options) => run(commands.record)(options, chain, options))
+
+  command(
+    'move',
+    'copy what --data holds into the ClickHouse of the configuration, while up is stopped',
+  ).action(options => run(commands.move)(options))
 
   command('migrate', 'bring the store to this version of the schema').action(options =>
     run(commands.migrate)(options),

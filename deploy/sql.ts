@@ -9,6 +9,8 @@ import type { StoreAddress } from './store/supervisor.ts'
 export interface SqlClient extends Sql {
   /** The raw answer of any statement in any format, as it arrives. */
   stream(sql: string, format: string): Promise<Readable>
+  /** Runs an `INSERT … FORMAT …` with rows as another store gave them: one block, once under its token. */
+  copy(statement: string, bytes: Uint8Array, token: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -61,6 +63,29 @@ export function createSql(address: StoreAddress, settings: SqlSettings = {}): Sq
     }
   }
 
+  function send(
+    statement: string,
+    bytes: Uint8Array,
+    token: string,
+    params?: SqlParams,
+  ): Promise<{ repeated: boolean }> {
+    return repeat(async (client, attempt) => {
+      const { stream } = await client.exec({
+        query: statement,
+        values: Readable.from([bytes], { objectMode: false }),
+        clickhouse_settings: {
+          ...ONE_BLOCK,
+          insert_deduplicate: 1,
+          insert_deduplication_token: token,
+          deduplicate_blocks_in_dependent_materialized_views: 1,
+        },
+        ...withParams(params),
+      })
+      await collect(stream)
+      return { repeated: attempt > 1 }
+    })
+  }
+
   return {
     rows: <T>(sql: string, params?: SqlParams) =>
       repeat(async client => {
@@ -72,24 +97,11 @@ export function createSql(address: StoreAddress, settings: SqlSettings = {}): Sq
         const { stream } = await client.exec({ query: sql, ...withParams(params) })
         return collect(stream)
       }),
-    insert: (rows, { token, fence }) => {
+    insert: (rows, { token, fence }) =>
       // The engine takes equal rows for a repetition even where `insert_deduplicate` is 0; a token of their own tells them apart.
-      const own = token ?? randomUUID()
-      return repeat(async (client, attempt) => {
-        const { stream } = await client.exec({
-          query: insertStatement(rows, fence?.expression),
-          values: Readable.from([rows.bytes], { objectMode: false }),
-          clickhouse_settings: {
-            ...ONE_BLOCK,
-            insert_deduplicate: 1,
-            insert_deduplication_token: own,
-            deduplicate_blocks_in_dependent_materialized_views: 1,
-          },
-          ...withParams(fence?.params),
-        })
-        await collect(stream)
-        return { repeated: attempt > 1 }
-      })
+      send(insertStatement(rows, fence?.expression), rows.bytes, token ?? randomUUID(), fence?.params),
+    async copy(statement, bytes, token) {
+      await send(statement, bytes, token)
     },
     command: (sql, params) =>
       repeat(async client => {
