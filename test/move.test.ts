@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { DoctorReport } from '../deploy/commands/doctor.ts'
 import { createRegtestChain } from '../deploy/dev/bitcoin-regtest.ts'
 import { type RegtestNode, startRegtestNode } from '../deploy/dev/regtest-node.ts'
 import { expectNothingOf, moveTables } from '../deploy/move.ts'
@@ -127,6 +128,15 @@ describeKafka('from the embedded mode to servers', await whyNoKafka(), () => {
     const checked = await runCli(['check', SLUG, '--config', config], servers())
     const report = summaryOf<CheckReport>(checked)
     expect([checked.code, report.proven, report.differences]).toEqual([0, chain.head.height + 1, []])
+
+    const words = ['doctor', '--json', '--data', join(root, 'nothing'), '--config', config]
+    const looked = await runCli([...words, '--node', `${SLUG}=${node.url}`], servers())
+    const { findings } = summaryOf<DoctorReport>(looked)
+    const ofStore = findings
+      .filter(({ area }) => area === 'store')
+      .map(({ level, text }) => `${level} ${text}`)
+    expect(ofStore).toContainEqual(expect.stringMatching(/^ok ClickHouse [\d.]+ answers$/))
+    expect(ofStore.filter(text => !text.startsWith('ok'))).toEqual([])
   })
 
   test('a move that breaks off anywhere is given again: nothing is copied twice', async () => {

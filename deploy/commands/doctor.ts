@@ -38,13 +38,13 @@ async function lookAtAll(configured: Config, logger: Logger, options: DoctorOpti
   const config = withOptions(configured, options)
   const chosen = choose(config, options.node)
   let store: StoreLook = { findings: [], chains: [] }
-  const lookedAtStore = lookAtStore(config.dataDirectory, logger).then(look => {
+  const lookedAtStore = lookAtStore(config, logger).then(look => {
     store = look
     return look.findings
   })
   const [machine, following, stored, ...nodes] = await Promise.all([
     lookAtMachine(config).catch(error => [failure('machine', error)]),
-    lookAtFollowing(config).catch(error => [failure('up', error)]),
+    within(STORE_LIMIT_MS, 'up', 'what follows the chains', lookAtFollowing(config, logger)),
     within(STORE_LIMIT_MS, 'store', 'the store', lookedAtStore),
     ...chosen.chains.map(async settings => {
       const { slug } = settings.chain.definition

@@ -6,9 +6,12 @@ import { BASE_DATABASE } from '../../schema/ddl.ts'
 import type { Sql } from '../../schema/ports.ts'
 import { countHeights, type Ranges } from '../../schema/ranges.ts'
 import { readPublished } from '../../splitter/journal.ts'
+import { clickhouseAddress, explainRefusal } from '../clickhouse.ts'
+import type { Config } from '../config.ts'
 import { pendingMigrations } from '../migrate.ts'
+import type { ClickHouseSettings } from '../servers.ts'
 import { createSql } from '../sql.ts'
-import { hasStore, openStore } from '../store/supervisor.ts'
+import { hasStore, openStore, type StoreAddress } from '../store/supervisor.ts'
 import { type Finding, failure } from './finding.ts'
 
 const AREA = 'store'
@@ -29,7 +32,11 @@ export interface StoreLook {
  * Joins the store that runs, or starts it for the moment, and changes nothing in it. Where there is none yet, one is
  * started in a temporary directory: that shows that the library runs here.
  */
-export async function lookAtStore(dataDirectory: string, logger: Logger): Promise<StoreLook> {
+export async function lookAtStore(
+  { dataDirectory, clickhouse }: Pick<Config, 'dataDirectory' | 'clickhouse'>,
+  logger: Logger,
+): Promise<StoreLook> {
+  if (clickhouse !== null) return lookAtServers(clickhouse)
   if (await hasStore(dataDirectory)) return lookInto(dataDirectory, logger, lookAtContent)
   const directory = await mkdtemp(join(tmpdir(), 'wanlian-doctor-'))
   try {
@@ -41,6 +48,16 @@ export async function lookAtStore(dataDirectory: string, logger: Logger): Promis
   }
 }
 
+/** The ClickHouse of the configuration. */
+async function lookAtServers(settings: ClickHouseSettings): Promise<StoreLook> {
+  try {
+    const address = await clickhouseAddress(settings)
+    return await ask(address, lookAtContent)
+  } catch (error) {
+    return { findings: [failure(AREA, explainRefusal(error, settings))], chains: [] }
+  }
+}
+
 async function lookInto(
   directory: string,
   logger: Logger,
@@ -48,18 +65,25 @@ async function lookInto(
 ): Promise<StoreLook> {
   try {
     const store = await openStore({ dataDirectory: directory, logger })
-    const sql = createSql(store, { attempts: 3, requestTimeoutMs: 20_000 })
     try {
-      const [told] = await sql.rows<{ version: string }>('SELECT version() AS version')
-      const answers: Finding = { area: AREA, level: 'ok', text: `ClickHouse ${told?.version} answers` }
-      const { findings, chains } = await look(sql)
-      return { findings: [answers, ...findings], chains }
+      return await ask(store, look)
     } finally {
-      await sql.close()
       await store.close()
     }
   } catch (error) {
     return { findings: [failure(AREA, error)], chains: [] }
+  }
+}
+
+async function ask(address: StoreAddress, look: (sql: Sql) => Promise<StoreLook>): Promise<StoreLook> {
+  const sql = createSql(address, { attempts: 3, requestTimeoutMs: 20_000 })
+  try {
+    const [told] = await sql.rows<{ version: string }>('SELECT version() AS version')
+    const answers: Finding = { area: AREA, level: 'ok', text: `ClickHouse ${told?.version} answers` }
+    const { findings, chains } = await look(sql)
+    return { findings: [answers, ...findings], chains }
+  } finally {
+    await sql.close()
   }
 }
 

@@ -14,7 +14,8 @@ import type { PausedChains } from '../paused.ts'
  *   answer/<chain>                 what became of it
  */
 
-export const pausedKey = (chain: string) => `paused/${chain}`
+const PAUSED = 'paused/'
+const pausedKey = (chain: string) => `${PAUSED}${chain}`
 const followingKey = (chain: string) => `following/${chain}`
 const splittingKey = (chain: string, partition: number) => `splitting/${chain}/${partition}`
 
@@ -25,6 +26,14 @@ export function createPausedChains(state: State): PausedChains {
       await state.put(pausedKey(chain), isPaused ? true : null)
     },
   }
+}
+
+/** Chains that rest. */
+export function pausedChains(state: State): string[] {
+  return state
+    .list(PAUSED)
+    .filter(([, { value }]) => value === true)
+    .map(([key]) => key.slice(PAUSED.length))
 }
 
 const LEARNED_AFTER_MS = 5_000
