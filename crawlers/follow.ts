@@ -9,6 +9,7 @@ import {
   chunksOf,
   countHeights,
   heightsOf,
+  includesHeight,
   mergeRanges,
   type Ranges,
   subtractRanges,
@@ -21,6 +22,7 @@ import { fetchBlocks } from './fetch.ts'
 import {
   type Branch,
   type Crawled,
+  checkSameChain,
   createForkChoice,
   DeepReorgError,
   loadWindow,
@@ -209,9 +211,11 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     // After any trouble anew: it may have been that another took himself for the writer.
     await log.claim(blockEvents(slug, TIP_PARTITION))
     await tipLog.drained()
-    await loadWindow(window, stored, chain.definition, signal)
+    // What the last process handed on as history may still become the highest that is stored.
+    if (!planned) await historyLog.drained()
+    await loadTip()
     await loadFinality()
-    await checkSameChain()
+    await checkSameChain({ chain, stored }, async height => (await crawl({ height }, false)).verified)
     while (!signal.aborted) {
       const head = await nodes.head()
       status.head = head
@@ -229,6 +233,13 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
       if (near.length > 0) await fillNear()
       else await nextLook()
     }
+  }
+
+  /** The tip as it is stored; while its first block is not, the highest that is stored may be of history, which goes its own way. */
+  async function loadTip(): Promise<void> {
+    await loadWindow(window, stored, chain.definition, signal)
+    const tip = window.tip()
+    if (tip !== null && includesHeight(deep, tip.height + 1)) window.clear()
   }
 
   /** One step toward the nodes' chain. @returns whether there was one. */
@@ -409,21 +420,6 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     return true
   }
 
-  /** A development chain that was begun anew looks like one that lags until it is longer. */
-  async function checkSameChain(): Promise<void> {
-    const first = (await stored.ranges())[0]?.[0]
-    if (first === undefined) return
-    const [link] = (await stored.links([first])).values()
-    const { hash } = (await crawl({ height: first }, false)).verified
-    if (!link || equalBytes(link.hash, hash)) return
-    // A short chain that was not followed from its first block on may have been replaced whole.
-    if (first > 0 && window.tip()!.height - first < maxReorgDepth) return
-    throw new DeepReorgError(
-      `${slug}: block ${first} of the node is ${chain.formatHash(hash)}, stored is ${chain.formatHash(link.hash)}: another chain`,
-      'use another data directory (--data) for another chain',
-    )
-  }
-
   const gapLookMs = settings.gapLookMs ?? GAP_LOOK_MS
   let gapsAt = performance.now() + gapLookMs
   let gapWaitMs = gapLookMs
@@ -450,7 +446,7 @@ export function startFollow<Raw>(deps: FollowDeps<Raw>, signal: AbortSignal): Fo
     const heights = heightsOf(near.slice(-1)).slice(-NEAR_BLOCKS)
     const failed = await handOnBelow(heights)
     await tipLog.drained()
-    await loadWindow(window, stored, chain.definition, signal)
+    await loadTip()
     const left = subtractRanges(near, await stored.ranges())
     const refusedHeights = countHeights(near) - countHeights(left) === 0 && failed.length < heights.length
     near = left

@@ -5,6 +5,7 @@ import { AppError, NotAvailableError, ProofError } from '../schema/errors.ts'
 import type { BlockEvent } from '../schema/events.ts'
 import { pause } from '../schema/pause.ts'
 import { countHeights, heightsOf, type Ranges } from '../schema/ranges.ts'
+import type { Chain } from './chain.ts'
 import type { Nodes, Place, Sight } from './nodes.ts'
 import type { Link, Window } from './window.ts'
 
@@ -112,6 +113,32 @@ export async function loadWindow(
     }
     await pause(LOOK_MS, signal)
   }
+}
+
+/**
+ * A development chain that was begun anew looks like one that lags until it is longer: the first stored block tells.
+ * @throws DeepReorgError when the nodes have another there.
+ */
+export async function checkSameChain<Raw>(
+  {
+    chain,
+    stored,
+  }: { chain: Pick<Chain<Raw>, 'definition' | 'formatHash'>; stored: Pick<StoredBlocks, 'ranges' | 'links'> },
+  blockAt: (height: number) => Promise<{ hash: Uint8Array }>,
+): Promise<void> {
+  const { slug, maxReorgDepth } = chain.definition
+  const ranges = await stored.ranges()
+  const [first, last] = [ranges[0]?.[0], ranges.at(-1)?.[1]]
+  if (first === undefined || last === undefined) return
+  const [link] = (await stored.links([first])).values()
+  const { hash } = await blockAt(first)
+  if (!link || equalBytes(link.hash, hash)) return
+  // A short chain that was not followed from its first block on may have been replaced whole.
+  if (first > 0 && last - first < maxReorgDepth) return
+  throw new DeepReorgError(
+    `${slug}: block ${first} of the node is ${chain.formatHash(hash)}, stored is ${chain.formatHash(link.hash)}: another chain`,
+    'use another data directory (--data) for another chain',
+  )
 }
 
 /** Looks that have to agree before a branch that is not longer is taken. */

@@ -149,6 +149,25 @@ describe('a node that is behind', () => {
   })
 })
 
+describe('tip and history', () => {
+  test('history that is stored before the first block of the tip is not taken for the tip: no height comes twice', async () => {
+    const chain = mined('two ways', 300)
+    const [node, nobody] = [await startNode(chain), 'http://127.0.0.1:1/']
+    const hidden = new Set(blocksOf(chain).flatMap(({ hash, height }) => (height > 60 ? [hash] : [])))
+    const asked = (body: string) =>
+      body.includes('"getblock"') && [...hidden].some(hash => body.includes(hash))
+    const balanced = keep(await startBalancer([node, nobody], (_, body) => (asked(body) ? 1 : 0)))
+    const followed = await follow(bitcoinRegtest, [balanced.url])
+    await until('history as far as it can be had', () => followed.hashes().length >= 50)
+    // The tip is tried anew in the meantime.
+    await pause(4 * SOME_LOOKS_MS)
+    hidden.clear()
+    await until('the whole chain', () => followed.hashes().length === 301)
+    expect([followed.hashes(), followed.reverts]).toEqual([hashesOf(chain), []])
+    expect([...followed.came.values()].every(times => times === 1)).toBe(true)
+  })
+})
+
 /** A block in place of another with more work in it: 256 times the usual one of regtest. */
 function heavier(block: RegtestBlock): RegtestBlock {
   const heavy = Block.fromBuffer(block.bytes)
