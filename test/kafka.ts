@@ -1,14 +1,15 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { createWriteStream, existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { createWriteStream } from 'node:fs'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
-import { homedir, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import kafkajs from 'kafkajs'
 import { describe } from 'vitest'
 import type { KafkaSettings } from '../deploy/servers.ts'
+import { fetchJars } from './jars.ts'
 
 const run = promisify(execFile)
 
@@ -44,7 +45,7 @@ export interface KafkaOptions {
 export async function whyNoKafka(): Promise<string | null> {
   if (process.env.KAFKA_BROKERS) return null
   try {
-    await jars()
+    await kafkaJars()
     return null
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
@@ -77,10 +78,11 @@ export async function startKafka(options: KafkaOptions = {}): Promise<TestKafka>
     }
   }
   const count = options.nodes ?? 1
-  const lib = await jars()
+  const lib = await kafkaJars()
   const directory = await mkdtemp(join(tmpdir(), 'wanlian-kafka-'))
   const ports = await freePorts(count * 2)
-  const cluster = randomBytes(16).toString('base64url').slice(0, 22)
+  // A cluster id that begins with a dash would read as an option of the tool that takes it.
+  const cluster = randomBytes(16).toString('base64url').replace(/^-/, 'A')
   const voters = Array.from({ length: count }, (_, at) => `${at + 1}@127.0.0.1:${ports[count + at]}`).join(
     ',',
   )
@@ -190,33 +192,8 @@ function leaderOf(brokers: readonly string[]): TestKafka['leader'] {
   }
 }
 
-/** Kafka's jars: fetched once per machine, from where Maven fetches. */
-async function jars(): Promise<string> {
-  const home = process.env.WANLIAN_KAFKA_HOME ?? join(homedir(), '.cache', 'wanlian-test', `kafka-${VERSION}`)
-  const lib = join(home, 'lib')
-  if (existsSync(lib) && (await readdir(lib)).some(name => name.startsWith('kafka_'))) {
-    await run('java', ['-version'])
-    return lib
-  }
-  await run('java', ['-version'])
-  const work = `${home}.${randomUUID()}`
-  await mkdir(work, { recursive: true })
-  const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
-<groupId>wanlian</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
-<dependencies><dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
-<version>${VERSION}</version></dependency></dependencies></project>`
-  await writeFile(join(work, 'pom.xml'), pom)
-  const goal = ['-q', '-B', 'dependency:copy-dependencies', '-DoutputDirectory=lib', '-DincludeScope=runtime']
-  await run('mvn', goal, { cwd: work })
-  try {
-    await rename(work, home)
-  } catch (error) {
-    // Another test was quicker.
-    await rm(work, { recursive: true, force: true })
-    if (!existsSync(lib)) throw error
-  }
-  return lib
-}
+const kafkaJars = () =>
+  fetchJars(`kafka-${VERSION}`, [`org.apache.kafka:kafka_2.13:${VERSION}`], process.env.WANLIAN_KAFKA_HOME)
 
 async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(

@@ -5,6 +5,7 @@ import kafkajs, { type Consumer, type Kafka } from 'kafkajs'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type KafkaLog, openKafkaLog } from '../deploy/kafka/log.ts'
 import type { KafkaSettings } from '../deploy/servers.ts'
+import { FencedError } from '../schema/errors.ts'
 import type { TopicPartition } from '../schema/ports.ts'
 import { silent } from './harness.ts'
 import { describeKafka, startKafka, type TestKafka, whyNoKafka } from './kafka.ts'
@@ -213,6 +214,21 @@ describeKafka('log: Kafka', await whyNoKafka(), () => {
     expect(seen.size).toBe(80)
     // What was read and not committed comes again: three messages of each place at most.
     expect([...seen.values()].reduce((sum, times) => sum + times, 0)).toBeLessThanOrEqual(80 + 6 + 35)
+  })
+
+  test('what waits to be committed while topics are shared out anew is told to ask again, and can', async () => {
+    const log = await openLog()
+    const place = blocks
+    await log.append(place, values(0, 1))
+    const end = await log.end(place)
+    // Nobody can join that: one of the topics is not there.
+    await log.share('g', ['blocks.test', 'blocks.none'], () => {})
+    const early = log.commit(place, 'g', end).catch(error => error)
+    for (let at = 0; at < 5; at++) await soon()
+    await log.share('g', ['blocks.test'], () => {})
+    expect(await early).toBeInstanceOf(FencedError)
+    await log.commit(place, 'g', end)
+    expect(await log.committed(place, 'g')).toBe(end)
   })
 
   test('a consumer that stopped without a word is replaced, for reading and for committing', async () => {

@@ -160,6 +160,11 @@ export async function openBroker(
         if (!place || BigInt(place.offset) < 0n) return null
         return { offset: BigInt(place.offset), metadata: place.metadata }
       }),
-    close: () => admin.disconnect(),
+    async close() {
+      // Nothing waits for an answer any more: what else is open is to be closed too.
+      await admin
+        .disconnect()
+        .catch(error => logger.debug({ err: error }, 'kafka: the admin did not end well'))
+    },
   }
 }

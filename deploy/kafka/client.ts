@@ -4,6 +4,7 @@ import kafkajs, { type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs
 import { ConfigError } from '../../schema/errors.ts'
 import type { Logger } from '../../schema/ports.ts'
 import type { KafkaSettings } from '../servers.ts'
+import { boundClient } from './bounded.ts'
 
 /** Times that one request is tried before the one who asked decides: the adapter itself goes on for ever. */
 const RETRY = { initialRetryTime: 100, maxRetryTime: 2_000, retries: 5 }
@@ -27,7 +28,7 @@ export async function createClient(settings: KafkaSettings, logger: Logger): Pro
         logger.debug({ part: namespace, ...facts }, `kafka: ${message}`),
   }
   if (sasl) config.sasl = { ...sasl } as SASLOptions
-  return new kafkajs.Kafka(config)
+  return boundClient(new kafkajs.Kafka(config))
 }
 
 async function readTls(tls: KafkaSettings['tls']): Promise<boolean | ConnectionOptions> {

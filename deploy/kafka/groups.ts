@@ -8,7 +8,7 @@ import { type Guarded, openGuarded } from './consumer.ts'
 
 /** A process's part in a group: it notes how far the group came, and takes a share of its places if it is to. */
 export interface Membership {
-  /** Returns once the brokers have it. @throws FencedError when the place is another process's now */
+  /** Returns once the brokers have it. @throws FencedError when the place is another process's now, or this part is over */
   commit(place: TopicPartition, offset: bigint, metadata: string): Promise<void>
   /** Topics (names in Kafka) whose places are committed. */
   addTopic(topic: string): void
@@ -24,6 +24,8 @@ export interface MembershipOptions {
   group: string
   /** Topics (names in Kafka) of which places are shared out; null for a process that only commits. */
   shared: { topics: readonly string[]; onShare(mine: readonly TopicPartition[]): void } | null
+  /** Before the group is joined: another part of this process in it has to be over. */
+  after?: Promise<void>
   silenceMs?: number
 }
 
@@ -40,6 +42,7 @@ const NEW_TOPICS_MS = 5_000
 export function joinGroup(options: MembershipOptions): Membership {
   const { kafka, broker, logger, closing, group, shared } = options
   const topics = new Set<string>(shared?.topics)
+  const leaving = new AbortController()
   let mine: TopicPartition[] = []
   let told: string | null = null
   let joined: readonly string[] = []
@@ -61,6 +64,7 @@ export function joinGroup(options: MembershipOptions): Membership {
       retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 4, restartOnFailure: async () => false },
     }),
     async topics() {
+      await options.after
       joined = topics.size === 0 ? [] : await broker.existing([...topics])
       return joined
     },
@@ -99,6 +103,8 @@ export function joinGroup(options: MembershipOptions): Membership {
     async commit(place, offset, metadata) {
       for (;;) {
         if (closing.aborted) throw new StoreError(`Kafka: the log was closed before ${group} could commit`)
+        // Nobody else will: whoever waits here is to ask again, of the part that came after.
+        if (leaving.signal.aborted) throw new FencedError(`${group} was left before it could commit`)
         const consumer = guarded.current()
         if (consumer) {
           const isMine = mine.some(each => each.topic === place.topic && each.partition === place.partition)
@@ -114,7 +120,10 @@ export function joinGroup(options: MembershipOptions): Membership {
         await pause(LOOK_MS, closing)
       }
     },
-    close: () => guarded.close(),
+    close() {
+      leaving.abort()
+      return guarded.close()
+    },
   }
 }
 

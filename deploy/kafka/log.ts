@@ -13,7 +13,8 @@ export interface KafkaLog extends BlockLog {
   /** Topics (port names such as blocks.bitcoin) with so many partitions are there afterwards, with documented settings. */
   ensureTopics(topics: readonly { topic: string; partitions: number }[]): Promise<void>
   /**
-   * Takes part in sharing out the places of topics among all processes that do so under the same name.
+   * Takes part in sharing out the places of topics among all processes that do so under the same name. Again under the
+   * same name: instead of what was shared before.
    * @param onShare is told the places that are this process's, again whenever that changes (also none)
    */
   share(
@@ -116,7 +117,7 @@ export async function openKafkaLog(settings: KafkaSettings, deps: KafkaLogDeps):
     ensureTopics: topics =>
       broker.ensure(topics.map(({ topic, partitions }) => ({ topic: prefix + topic, partitions }))),
     async share(group, topics, onShare) {
-      await memberships.get(group)?.close()
+      const before = memberships.get(group)?.close()
       const outward = ({ topic, partition }: TopicPartition) => ({
         topic: topic.slice(prefix.length),
         partition,
@@ -128,6 +129,7 @@ export async function openKafkaLog(settings: KafkaSettings, deps: KafkaLogDeps):
           topics: topics.map(topic => prefix + topic),
           onShare: mine => onShare(mine.map(outward)),
         },
+        ...(before && { after: before }),
       })
       memberships.set(group, member)
       return {

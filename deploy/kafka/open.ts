@@ -19,8 +19,11 @@ export async function openKafka(
     log,
     state: facts.state,
     async close() {
-      await log.close()
-      await facts.close()
+      try {
+        await log.close()
+      } finally {
+        await facts.close()
+      }
     },
   }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import kafkajs, { type Consumer, type Kafka } from 'kafkajs'
+import kafkajs, { type Consumer, type Kafka, type Producer } from 'kafkajs'
 import { describeError, StoreError } from '../../schema/errors.ts'
 import type { Logger, State, StateEntry } from '../../schema/ports.ts'
 import { createStateFold, proposal, type StateRecord } from './state-fold.ts'
@@ -32,7 +32,7 @@ const OPEN_MS = 60_000
 export async function openKafkaState(options: KafkaStateOptions): Promise<State> {
   const { kafka, topic, prefix, logger } = options
   const admin = kafka.admin()
-  const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 })
+  let producer: Producer | null = openProducer()
   await Promise.all([admin.connect(), producer.connect()])
   await ensureTopic()
 
@@ -46,6 +46,10 @@ export async function openKafkaState(options: KafkaStateOptions): Promise<State>
   const waiting = new Map<string, (accepted: boolean) => void>()
   let isClosed = false
   let sending: Promise<unknown> = Promise.resolve()
+
+  function openProducer(): Producer {
+    return kafka.producer({ idempotent: true, maxInFlightRequests: 1 })
+  }
 
   async function ensureTopic(): Promise<void> {
     await admin.createTopics({
@@ -114,7 +118,18 @@ export async function openKafkaState(options: KafkaStateOptions): Promise<State>
   /** One after the other: an idempotent producer knows its order. */
   function send(messages: readonly StateRecord[]): Promise<void> {
     const sent = sending.then(async () => {
-      await producer.send({ topic, acks: -1, messages: [...messages] })
+      if (!producer) {
+        producer = openProducer()
+        await producer.connect()
+      }
+      try {
+        await producer.send({ topic, acks: -1, messages: [...messages] })
+      } catch (error) {
+        // What became of it is unknown: that it is there twice is seen when it is read.
+        void producer.disconnect().catch(() => {})
+        producer = null
+        throw error
+      }
     })
     sending = sent.catch(() => {})
     return sent
@@ -218,7 +233,7 @@ export async function openKafkaState(options: KafkaStateOptions): Promise<State>
   const deadline = Date.now() + OPEN_MS
   while (position() < target) {
     if (Date.now() > deadline) {
-      await Promise.allSettled([stopReading(), producer.disconnect(), admin.disconnect()])
+      await Promise.allSettled([stopReading(), producer?.disconnect(), admin.disconnect()])
       throw new StoreError(`topic ${topic} could not be read up to ${target}`, {
         retryable: true,
         hint: 'are the Kafka brokers well?',
@@ -261,7 +276,7 @@ export async function openKafkaState(options: KafkaStateOptions): Promise<State>
       await watching
       await sending
       await stopReading()
-      await Promise.allSettled([producer.disconnect(), admin.disconnect()])
+      await Promise.allSettled([producer?.disconnect(), admin.disconnect()])
     },
   }
 }
