@@ -11,6 +11,7 @@ const LONG = [
   'storm.test.ts',
   'log-kafka.test.ts',
   'roles.test.ts',
+  'roles-chains.test.ts',
   'log-kafka-nodes.test.ts',
   'exactly-once.test.ts',
   'recorded-chains.test.ts',

@@ -36,6 +36,7 @@ import {
   readTransactionsByHash,
 } from './queries-transaction.ts'
 import type { Reader } from './reader.ts'
+import type { WebhookDesk } from './webhooks/contract.ts'
 
 /** What every resolver is given. */
 export interface ApiContext {
@@ -47,6 +48,10 @@ export interface ApiContext {
   version: string
   /** Unix seconds. */
   startedAt: number
+  /** Null where webhooks are not served. */
+  desk: WebhookDesk | null
+  /** Whether who asks proved himself the operator. */
+  operator: boolean
   /** Loaders that have read nothing yet: an event tells of a newer world. */
   createLoad(): Loaders
 }

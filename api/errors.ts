@@ -20,3 +20,10 @@ export class TimeLimitError extends AppError {
     super('TIME_LIMIT', message, options)
   }
 }
+
+/** What is asked for is the operator's. Tells nothing of what there is. */
+export class UnauthorizedError extends AppError {
+  constructor(message: string, options: ErrorOptions = {}) {
+    super('UNAUTHORIZED', message, options)
+  }
+}

@@ -10,11 +10,13 @@ import type { Family } from './family.ts'
 import { createEvmFamily } from './family-evm.ts'
 import { utxo } from './family-utxo.ts'
 import { type Limits, limitPlugins } from './limits.ts'
+import { bearerToken, type OperatorCheck } from './operator.ts'
 import { addressResolvers } from './resolvers-address.ts'
 import { blockResolvers } from './resolvers-block.ts'
 import { chainResolvers } from './resolvers-chain.ts'
 import { queryResolvers } from './resolvers-query.ts'
 import { transactionResolvers } from './resolvers-transaction.ts'
+import { webhookResolvers } from './resolvers-webhook.ts'
 import { scalars } from './scalars.ts'
 
 /** The part of a logger that is needed here. */
@@ -22,7 +24,9 @@ export interface ErrorLog {
   error(facts: object, message: string): void
 }
 
-export interface GraphqlDeps extends Pick<ApiContext, 'read' | 'status' | 'feed' | 'version' | 'startedAt'> {
+export interface GraphqlDeps
+  extends Pick<ApiContext, 'read' | 'status' | 'feed' | 'version' | 'startedAt' | 'desk'> {
+  isOperator: OperatorCheck
   logger: ErrorLog
   limits: Limits
   /** Told of every answer: how long it took, and whether it has errors. */
@@ -72,7 +76,7 @@ function maskError(logger: ErrorLog): (error: unknown) => Error {
   }
 }
 
-const OUTSIDE_CODES = new Set(['BAD_REQUEST', 'TOO_LARGE', 'TIME_LIMIT'])
+const OUTSIDE_CODES = new Set(['BAD_REQUEST', 'TOO_LARGE', 'TIME_LIMIT', 'UNAUTHORIZED'])
 
 /** Words of other parts name statements, hosts and heights: they are for the operator. */
 function isForOutsiders(error: AppError): boolean {
@@ -82,6 +86,12 @@ function isForOutsiders(error: AppError): boolean {
 export interface Graphql {
   yoga: YogaServerInstance<object, ApiContext>
   gql: Gql
+}
+
+/** Who asks: over HTTP by his request, a page of this process by the token that its visitor gave. */
+interface Asker {
+  request?: Request
+  token?: string
 }
 
 /** The endpoint over HTTP, and the same for pages in this process. */
@@ -97,14 +107,27 @@ export function createGraphql(deps: GraphqlDeps): Graphql {
       transactionResolvers,
       addressResolvers,
       assetResolvers,
+      webhookResolvers,
       ...[...families.values()].map(family => family.resolvers),
     ],
   })
 
-  function createContext(): ApiContext {
-    const { read, status, feed, version, startedAt } = deps
+  function createContext({ request, token }: Asker): ApiContext {
+    const { read, status, feed, version, startedAt, desk } = deps
+    const operator = deps.isOperator(token ?? bearerToken(request?.headers.get('authorization')))
     const createLoad = () => createLoaders(read, families, status)
-    return { read, status, feed, version, startedAt, families, load: createLoad(), createLoad }
+    return {
+      read,
+      status,
+      feed,
+      version,
+      startedAt,
+      desk,
+      operator,
+      families,
+      load: createLoad(),
+      createLoad,
+    }
   }
 
   const yoga = createYoga<object, ApiContext>({
@@ -116,7 +139,7 @@ export function createGraphql(deps: GraphqlDeps): Graphql {
     landingPage: false,
     graphiql: { title: 'Wanlian GraphQL', defaultQuery: PLAYGROUND },
     renderGraphiQL: async options => (await import('@graphql-yoga/render-graphiql')).renderGraphiQL(options),
-    // Anybody may ask from any page: there are no cookies and nothing to change.
+    // Anybody may ask from any page: there are no cookies, and the operator's token is not sent by itself.
     cors: { origin: '*', credentials: false, methods: ['GET', 'POST', 'OPTIONS'] },
     plugins: [...limitPlugins(deps.limits), timing(deps.onAnswer)],
   })
@@ -158,9 +181,10 @@ function createGql(yoga: Graphql['yoga'], mask: (error: unknown) => Error): Gql 
   async function answer(
     document: string,
     variables: Readonly<Record<string, unknown>>,
+    token: string | undefined,
   ): Promise<ExecutionResult> {
     const params = { query: document, variables: { ...variables } }
-    const { schema, parse, validate, execute, contextFactory } = yoga.getEnveloped({ params })
+    const { schema, parse, validate, execute, contextFactory } = yoga.getEnveloped({ params, token })
     const parsed = parse(document)
     const errors = validate(schema, parsed)
     if (errors.length > 0) return { errors }
@@ -176,10 +200,11 @@ function createGql(yoga: Graphql['yoga'], mask: (error: unknown) => Error): Gql 
     async run<Data>(
       document: string,
       variables: Readonly<Record<string, unknown>> = {},
+      token?: string,
     ): Promise<GqlAnswer<Data>> {
       let result: ExecutionResult
       try {
-        result = await answer(document, variables)
+        result = await answer(document, variables, token)
       } catch (error) {
         const masked = mask(error)
         result = { errors: [masked instanceof GraphQLError ? masked : new GraphQLError(masked.message)] }

@@ -18,6 +18,8 @@ export interface Limits {
   timeMs: number
   /** Bytes of a request's body. */
   bodyBytes: number
+  /** The same for the operator, who may send 100,000 addresses. */
+  operatorBodyBytes: number
 }
 
 export const defaultLimits: Limits = {
@@ -27,6 +29,7 @@ export const defaultLimits: Limits = {
   nodes: 25_000,
   timeMs: 20_000,
   bodyBytes: 100_000,
+  operatorBodyBytes: 32_000_000,
 }
 
 function pageOf({ first, last }: PageArgs): number {
@@ -34,7 +37,17 @@ function pageOf({ first, last }: PageArgs): number {
 }
 
 /** A list in memory, or a field that stands for one. */
-const LISTS = new Set(['chains', 'ranges', 'nodes', 'hits', 'alsoOn', 'orphanedBlocks', 'uncles'])
+const LISTS = new Set([
+  'chains',
+  'ranges',
+  'nodes',
+  'hits',
+  'alsoOn',
+  'orphanedBlocks',
+  'uncles',
+  'webhooks',
+  'skipped',
+])
 
 /**
  * What a field costs: an object 1, a scalar nothing; a connection as often as its page has nodes. `nodes` and `edges` of

@@ -1,4 +1,4 @@
-import { GraphQLScalarType } from 'graphql'
+import { GraphQLError, GraphQLScalarType } from 'graphql'
 
 /** RFC 3339 in UTC of unix seconds. */
 export function formatTime(seconds: number): string {
@@ -18,6 +18,8 @@ export const scalars = {
       if (typeof text === 'string' && /^-?\d+$/.test(text)) return text
       throw unexpected('Amount', value)
     },
+    parseValue: amountOf,
+    parseLiteral: node => amountOf(node.kind === 'StringValue' ? node.value : undefined),
   }),
   Height: new GraphQLScalarType<number, number>({
     name: 'Height',
@@ -40,7 +42,13 @@ export const scalars = {
   }),
 }
 
+/** Digits in a string: a JSON number would be rounded. */
+function amountOf(value: unknown): string {
+  if (typeof value === 'string' && /^-?\d{1,78}$/.test(value)) return value
+  throw new GraphQLError(`expected an amount in base units, digits in a string, got ${JSON.stringify(value)}`)
+}
+
 function heightOf(value: unknown): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
-  throw new TypeError(`expected a height, a whole number from 0 on, got ${JSON.stringify(value)}`)
+  throw new GraphQLError(`expected a height, a whole number from 0 on, got ${JSON.stringify(value)}`)
 }

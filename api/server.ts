@@ -8,8 +8,11 @@ import { createGraphql, type ErrorLog, GRAPHQL_PATH } from './graphql.ts'
 import { tipOf } from './heights.ts'
 import { defaultLimits, type Limits } from './limits.ts'
 import { createMetrics } from './metrics.ts'
+import { bearerToken, createOperatorCheck } from './operator.ts'
 import { readChains } from './queries-chain.ts'
 import { createReader, type Reader } from './reader.ts'
+import { eventJsonSchema, type WebhookDesk } from './webhooks/contract.ts'
+import { createEventStreams, type StreamLimits } from './webhooks/stream.ts'
 
 export interface ApiDeps {
   sql: Sql
@@ -17,11 +20,16 @@ export interface ApiDeps {
   feed: AnnouncementFeed
   logger: ErrorLog
   version: string
+  /** Null where webhooks are not served. */
+  desk: WebhookDesk | null
+  /** What the operator proves himself with; null when nobody can. */
+  adminToken: string | null
   limits?: Partial<Limits>
+  streams?: Partial<StreamLimits>
 }
 
 export interface Api {
-  /** Routes `/graphql`, `/health`, `/ready`, `/metrics`. */
+  /** Routes `/graphql`, `/health`, `/ready`, `/metrics`, `/webhooks/schema.json`, `/webhooks/:id/events`. */
   app: Hono
   /** The same schema for pages in this process. */
   gql: Gql
@@ -35,19 +43,22 @@ const STATEMENT_SHARE = 0.9
 
 /** Answers whatever outsiders ask of the store. */
 export function createApi(deps: ApiDeps): Api {
-  const { sql, status, feed, logger, version } = deps
+  const { sql, status, feed, logger, version, desk } = deps
   const limits = { ...defaultLimits, ...deps.limits }
   const maxSeconds = Math.max(1, Math.floor((limits.timeMs / 1000) * STATEMENT_SHARE))
   const quiet = createReader(sql, { maxSeconds })
   const metrics = createMetrics(quiet, status)
   const read = createReader(sql, { maxSeconds, onStatement: metrics.onStatement })
   const startedAt = Math.floor(Date.now() / 1000)
+  const isOperator = createOperatorCheck(deps.adminToken)
   const { yoga, gql } = createGraphql({
     read,
     status,
     feed,
     version,
     startedAt,
+    desk,
+    isOperator,
     logger,
     limits,
     onAnswer: metrics.onAnswer,
@@ -68,10 +79,20 @@ export function createApi(deps: ApiDeps): Api {
     const text = await metrics.scrape()
     return context.text(text, 200, { 'Content-Type': metrics.registry.contentType })
   })
-  app.use(
-    GRAPHQL_PATH,
-    bodyLimit({ maxSize: limits.bodyBytes, onError: context => context.json(TOO_LARGE, 413) }),
-  )
+  const upTo = (maxSize: number) => bodyLimit({ maxSize, onError: context => context.json(TOO_LARGE, 413) })
+  const [ofAnybody, ofOperator] = [upTo(limits.bodyBytes), upTo(limits.operatorBodyBytes)]
+  app.use(GRAPHQL_PATH, (context, next) => {
+    const isOperators = isOperator(bearerToken(context.req.header('authorization')))
+    return (isOperators ? ofOperator : ofAnybody)(context, next)
+  })
+  app.get('/webhooks/schema.json', context => {
+    context.header('access-control-allow-origin', '*')
+    context.header('cache-control', 'public, max-age=3600')
+    return context.body(BODY_SCHEMA, 200, { 'content-type': 'application/schema+json' })
+  })
+  const streams = desk === null ? null : createEventStreams({ desk, feed, logger, ...deps.streams })
+  if (streams !== null)
+    app.get('/webhooks/:id/events', context => streams.open(context.req.param('id'), context.req.raw))
   app.on(['GET', 'POST', 'OPTIONS'], GRAPHQL_PATH, context => yoga.fetch(context.req.raw, {}))
 
   return {
@@ -79,11 +100,14 @@ export function createApi(deps: ApiDeps): Api {
     gql,
     registry: metrics.registry,
     async close() {
+      streams?.close()
       metrics.registry.clear()
       await yoga.dispose()
     },
   }
 }
+
+const BODY_SCHEMA = JSON.stringify(eventJsonSchema(), null, 2)
 
 const TOO_LARGE = {
   errors: [{ message: 'the request is larger than a question may be', extensions: { code: 'TOO_LARGE' } }],

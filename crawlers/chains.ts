@@ -7,6 +7,7 @@ import { ethereum } from './chains/ethereum.ts'
 import { ethereumClassic } from './chains/ethereum-classic.ts'
 import { evmLocal } from './chains/evm-local.ts'
 import { litecoin } from './chains/litecoin.ts'
+import { litecoinRegtest } from './chains/litecoin-regtest.ts'
 
 /** Every chain that is known without configuration: one import and one entry each. */
 export const knownChains: readonly Chain[] = [
@@ -18,4 +19,5 @@ export const knownChains: readonly Chain[] = [
   ethereumClassic,
   evmLocal,
   litecoin,
+  litecoinRegtest,
 ]

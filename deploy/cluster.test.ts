@@ -49,6 +49,16 @@ ENGINE = Distributed('chains', 'wanlian_local', 'x', cityHash64(chain))`)
     ])
   })
 
+  test('a table goes where it is reached first, and the keeper forgets it at once', () => {
+    expect(clusterStatements('DROP TABLE IF EXISTS wanlian.mended_journal', layout)).toEqual([
+      'DROP TABLE IF EXISTS wanlian.mended_journal ON CLUSTER chains',
+      'DROP TABLE IF EXISTS wanlian_local.mended_journal ON CLUSTER chains SYNC',
+    ])
+    expect(clusterStatements('OPTIMIZE TABLE wanlian.effects FINAL', layout)).toEqual([
+      'OPTIMIZE TABLE wanlian_local.effects ON CLUSTER chains FINAL',
+    ])
+  })
+
   test('outsiders’ views, the notes of migrations, and what is no such statement', () => {
     expect(
       clusterStatements(

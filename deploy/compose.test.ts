@@ -13,7 +13,7 @@ import { createRoleRegistry } from './roles/health.ts'
 
 const compose = readCompose(SECRETS)
 const { services } = compose
-const ROLES = ['crawl', 'split', 'api']
+const ROLES = ['crawl', 'split', 'deliver', 'api']
 const text = (path: string) => readFileSync(root + path, 'utf8')
 const CONFIG = 'deploy/image/wanlian.yaml'
 
@@ -35,7 +35,7 @@ describe('docker-compose.yml', () => {
 
   test('has Kafka, ClickHouse and one service for each role, and starts them in order', () => {
     const order = inOrder(compose)
-    expect(order.toSorted()).toEqual(['api', 'clickhouse', 'crawl', 'kafka', 'migrate', 'split'])
+    expect(order.toSorted()).toEqual(['api', 'clickhouse', 'crawl', 'deliver', 'kafka', 'migrate', 'split'])
     for (const role of ROLES) {
       expect(services[role]!.depends_on).toEqual({
         kafka: { condition: 'service_healthy' },

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -6,6 +6,7 @@ import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { knownChains } from '../crawlers/chains.ts'
 import { ConfigError } from '../schema/errors.ts'
+import { openAdminToken } from './admin-token.ts'
 import { type Config, type ConfigSources, findChain, readConfig } from './config.ts'
 
 const EXAMPLE = fileURLToPath(new URL('../wanlian.example.yaml', import.meta.url))
@@ -49,7 +50,7 @@ describe('a mistake names the key, what was expected and what came', () => {
     [
       'wrong key',
       'dat: x',
-      'dat: unknown key, expected one of data, host, port, clickhousePort, kafka, clickhouse, chains',
+      'dat: unknown key, expected one of data, host, port, clickhousePort, kafka, clickhouse, webhooks, chains',
     ],
     [
       'wrong key of a chain',
@@ -317,6 +318,54 @@ describe('where things come from', () => {
   test('empty files are good files', async () => {
     for (const text of ['', '# nothing\n', '{}', '---\n'])
       expect((await read(text)).dataDirectory).toBe('./data')
+  })
+})
+
+describe('webhooks and their operator', () => {
+  test('what webhooks may reach: addresses, networks, host names', async () => {
+    expect((await read('')).webhooks.allow).toEqual([])
+    const allow = ['10.1.2.3', '192.168.0.0/16', 'fd00::/8', '::1', 'receiver', 'hooks.example.lan']
+    expect((await read(JSON.stringify({ webhooks: { allow } }))).webhooks.allow).toEqual(allow)
+    for (const wrong of [
+      '',
+      '10.0.0.0/33',
+      '10.0.0/8',
+      'http://a.b',
+      'a b',
+      'name/8',
+      '::1/129',
+      '1.2.3.4/',
+    ]) {
+      expect(await refusal(JSON.stringify({ webhooks: { allow: [wrong] } })), wrong).toBe(
+        `webhooks.allow.0: expected an IP address, a network like 10.0.0.0/8, or a host name, got ${JSON.stringify(wrong)}`,
+      )
+    }
+  })
+
+  test("the operator's token is of the environment, or is made once", async () => {
+    const token = 'a-token-of-my-own-choice'
+    expect((await read('', { WANLIAN_ADMIN_TOKEN: token })).adminToken).toBe(token)
+    expect((await read('', { WANLIAN_ADMIN_TOKEN: '' })).adminToken).toBeNull()
+    for (const wrong of ['too-short', 'sixteen letters and a space']) {
+      const told = await refusal('', { WANLIAN_ADMIN_TOKEN: wrong })
+      expect(told).toMatch(/^WANLIAN_ADMIN_TOKEN: expected 16 or more visible ASCII characters, got \d+/)
+      expect(told).not.toContain(wrong)
+    }
+
+    const dataDirectory = join(directory, 'new', 'data')
+    const made = await Promise.all(
+      Array.from({ length: 4 }, () => openAdminToken({ adminToken: null, dataDirectory })),
+    )
+    expect(new Set(made.map(one => one.token)).size).toBe(1)
+    expect(made[0]!.token).toMatch(/^[0-9a-f]{64}$/)
+    expect((await stat(made[0]!.source)).mode & 0o777).toBe(0o600)
+    expect(await readdir(dataDirectory)).toEqual(['admin.token'])
+    expect(await openAdminToken({ adminToken: token, dataDirectory })).toEqual({
+      token,
+      source: 'WANLIAN_ADMIN_TOKEN',
+    })
+    await writeFile(join(dataDirectory, 'admin.token'), 'short')
+    await expect(openAdminToken({ adminToken: null, dataDirectory })).rejects.toThrow(ConfigError)
   })
 })
 

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parse } from 'yaml'
@@ -9,6 +10,7 @@ import { type EndpointSettings, hideCredentials } from '../crawlers/endpoint.ts'
 import { defineEvmChain } from '../crawlers/evm/family.ts'
 import { readAllocations } from '../crawlers/evm/genesis.ts'
 import { ConfigError } from '../schema/errors.ts'
+import { checkAdminToken } from './admin-token.ts'
 import {
   type ClickHouseSettings,
   clickhouseSettings,
@@ -87,6 +89,19 @@ const chainEntry = z.unknown().transform((given, context): KnownSettings | EvmSe
 
 const portNumber = z.int().min(0).max(65_535)
 
+/** An address, a network or a host name that webhooks may reach though it is private. */
+const allowed = z
+  .string()
+  .refine(isAllowable, 'expected an IP address, a network like 10.0.0.0/8, or a host name')
+
+function isAllowable(text: string): boolean {
+  const [address = '', prefix, ...more] = text.split('/')
+  const version = isIP(address)
+  if (version === 0) return prefix === undefined && /^(?=.{1,253}$)[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(text)
+  if (prefix === undefined) return true
+  return more.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128)
+}
+
 const fileSchema = object({
   data: z.string().min(1).optional(),
   host: z.string().min(1).optional(),
@@ -94,6 +109,7 @@ const fileSchema = object({
   clickhousePort: portNumber.optional(),
   kafka: kafkaShape.optional(),
   clickhouse: clickhouseShape.optional(),
+  webhooks: object({ allow: z.array(allowed).optional() }).optional(),
   chains: z.record(slug, chainEntry).optional(),
 })
 
@@ -123,6 +139,16 @@ export interface Config {
   kafka: KafkaSettings | null
   /** The store's servers; null for the embedded store. */
   clickhouse: ClickHouseSettings | null
+  webhooks: {
+    /** Addresses, networks (CIDR) and host names that any webhook may reach though they are private. */
+    allow: readonly string[]
+    /** What keeps their secrets, where the environment has it: 32 bytes; else `webhooks.key` of the data directory. */
+    key: Uint8Array | null
+    /** Milliseconds before what was not taken is sent again for the first time; null for the usual. */
+    retryMs: number | null
+  }
+  /** What the operator proves himself with, where the environment says so; else `admin.token` of the data directory. */
+  adminToken: string | null
   chains: ReadonlyMap<string, ChainSettings>
 }
 
@@ -149,8 +175,43 @@ export async function readConfig(sources: ConfigSources): Promise<Config> {
     clickhousePort: file.clickhousePort ?? 8123,
     kafka: kafkaSettings(file.kafka, sources.environment),
     clickhouse: clickhouseSettings(file.clickhouse, sources.environment),
+    webhooks: {
+      allow: file.webhooks?.allow ?? [],
+      key: secretKeyOf(sources.environment.WANLIAN_SECRET_KEY),
+      retryMs: retryMsOf(sources.environment.WANLIAN_WEBHOOK_RETRY_MS),
+    },
+    adminToken: adminTokenOf(sources.environment.WANLIAN_ADMIN_TOKEN),
     chains: chainSettings(file, dirname(resolve(named ?? 'wanlian.yaml'))),
   }
+}
+
+const KEY_BYTES = 32
+
+function secretKeyOf(text: string | undefined): Uint8Array | null {
+  if (!text) return null
+  const key = Buffer.from(text, 'base64')
+  if (key.length !== KEY_BYTES) {
+    throw new ConfigError(
+      `WANLIAN_SECRET_KEY: expected ${KEY_BYTES} bytes in base64, got ${key.length} bytes`,
+      { hint: 'make one with `openssl rand -base64 32`' },
+    )
+  }
+  return key
+}
+
+const LONGEST_RETRY_MS = 86_400_000
+
+function retryMsOf(text: string | undefined): number | null {
+  if (!text) return null
+  const ms = Number(text)
+  if (Number.isInteger(ms) && ms >= 1 && ms <= LONGEST_RETRY_MS) return ms
+  throw new ConfigError(
+    `WANLIAN_WEBHOOK_RETRY_MS: expected milliseconds from 1 to ${LONGEST_RETRY_MS}, got ${JSON.stringify(text)}`,
+  )
+}
+
+function adminTokenOf(token: string | undefined): string | null {
+  return token ? checkAdminToken(token, 'WANLIAN_ADMIN_TOKEN') : null
 }
 
 /** A command as the operator has to give it, to reach the same data. */

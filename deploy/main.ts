@@ -11,6 +11,7 @@ const commands = {
   balances: async () => (await import('./commands/check-balances.ts')).runCheckBalances,
   check: async () => (await import('./commands/check.ts')).runCheck,
   crawl: async () => (await import('./commands/roles.ts')).runCrawl,
+  deliver: async () => (await import('./commands/roles.ts')).runDeliver,
   demo: async () => (await import('./commands/up.ts')).runDemo,
   doctor: async () => (await import('./commands/doctor.ts')).runDoctor,
   index: async () => (await import('./commands/index.ts')).runIndex,
@@ -27,6 +28,7 @@ const commands = {
   sql: async () => (await import('./commands/sql.ts')).runSql,
   store: async () => (await import('./commands/store.ts')).runStore,
   up: async () => (await import('./commands/up.ts')).runUp,
+  webhook: () => import('./commands/webhook.ts'),
 }
 
 interface GlobalOptions {
@@ -90,8 +92,8 @@ function buildProgram(run: Run): Command {
   const clickhousePort = () =>
     new Option('--clickhouse-port <port>', 'of the ClickHouse interface (default 8123)').argParser(parsePort)
   const host = () => new Option('--host <address>', 'address to listen on (default 127.0.0.1)')
-  const command = (usage: string, text: string) =>
-    program.command(usage).description(text).addOption(data()).addOption(file()).exitOverride()
+  const command = (usage: string, text: string, parent = program) =>
+    parent.command(usage).description(text).addOption(data()).addOption(file()).exitOverride()
 
   const chainNode = () =>
     new Option(
@@ -120,6 +122,11 @@ function buildProgram(run: Run): Command {
     .addOption(healthPort())
     .addOption(host())
     .action(options => run(commands.split)(options, options))
+
+  command('deliver', 'one role of several processes: make and deliver the events of webhooks')
+    .addOption(healthPort())
+    .addOption(host())
+    .action(options => run(commands.deliver)(options, options))
 
   command(
     'store',
@@ -230,6 +237,92 @@ function buildProgram(run: Run): Command {
     'copy what --data holds into the ClickHouse of the configuration, while up is stopped',
   ).action(options => run(commands.move)(options))
 
+  const webhooks = program
+    .command('webhook')
+    .description('tell a URL when something happens on a chain: in order, without a gap, at least once')
+    .exitOverride()
+  const webhook = (usage: string, text: string) => command(usage, text, webhooks)
+  const list = (flags: string, text: string) =>
+    new Option(flags, `${text}; may repeat, or separated by commas`).argParser(repeated)
+
+  webhook('add', 'make a webhook; prints it with its secret, which is told only here')
+    .option('--url <url>', 'where events are sent')
+    .option('--stream', 'without a URL: events are only read as a stream')
+    .addOption(list('--chain <chain>', 'of which chains'))
+    .addOption(list('--event <kind>', 'block.added, block.removed, transfer, address.activity, …'))
+    .addOption(height('from', 'first height, of every chain (default: what is new)'))
+    .option('--from-time <time>', 'first time')
+    .addOption(
+      new Option('--from-sequence <number>', 'number of the first event (default 1)').argParser(
+        parseSequence,
+      ),
+    )
+    .addOption(list('--address <address>', 'who takes part, or which contract speaks'))
+    .option('--addresses <file>', 'the same, a line each')
+    .addOption(list('--asset <asset>', 'native, a contract, or contract/id'))
+    .addOption(
+      new Option('--topic <topics>', 'of logs, once for each position: some of them, or any').argParser(
+        repeated,
+      ),
+    )
+    .option('--minimum-amount <amount>', 'least amount that moves, in base units')
+    .option('--when <when>', 'tip, final, or a number of confirmations (default tip)')
+    .option('--payload <size>', 'reference, summary or full (default summary)')
+    .option('--description <text>', 'for people')
+    .option('--give-up <what>', 'when retries are used up: stop, or skip the event (default stop)')
+    .option('--allow-private', 'the URL may be of this machine or of a private network')
+    .action(options => run(async () => (await commands.webhook()).runAdd)(options, options))
+  webhook('list', 'all webhooks').action(options =>
+    run(async () => (await commands.webhook()).runList)(options),
+  )
+  webhook('show <id>', 'one webhook').action((id: string, options) =>
+    run(async () => (await commands.webhook()).runShow)(options, id),
+  )
+  webhook('pause <id>', 'send nothing more until it is resumed').action((id: string, options) =>
+    run(async () => (await commands.webhook()).runPause)(options, id),
+  )
+  webhook('resume <id>', 'go on with the event after the last that was taken').action((id: string, options) =>
+    run(async () => (await commands.webhook()).runResume)(options, id),
+  )
+  webhook('test <id>', 'send a test event now').action((id: string, options) =>
+    run(async () => (await commands.webhook()).runTest)(options, id),
+  )
+  webhook('rotate <id>', 'a new secret; prints it')
+    .addOption(
+      new Option('--keep-hours <hours>', 'for which the one before stays valid (default 24)').argParser(
+        parseHours,
+      ),
+    )
+    .action((id: string, options) =>
+      run(async () => (await commands.webhook()).runRotate)(options, id, options),
+    )
+  webhook('replay <id>', 'send events again that were made before')
+    .addOption(new Option('--from <sequence>', 'first event').argParser(parseSequence))
+    .addOption(height('from-height', 'or the first of a block and those above'))
+    .option('--chain <chain>', 'whose height it is, where the webhook has several')
+    .option('--from-time <time>', 'or the first of a time')
+    .addOption(new Option('--to <sequence>', 'last event (default: the newest)').argParser(parseSequence))
+    .addOption(
+      new Option('--per-second <events>', 'at most (default: as fast as they are taken)').argParser(
+        parseRate,
+      ),
+    )
+    .action((id: string, options) =>
+      run(async () => (await commands.webhook()).runReplay)(options, id, options),
+    )
+  webhook('deliveries <id>', 'attempts, newest first, with request and response')
+    .addOption(new Option('--limit <number>', 'how many (default 20)').argParser(parseCount))
+    .option('--failed', 'only those that failed')
+    .action((id: string, options) =>
+      run(async () => (await commands.webhook()).runDeliveries)(options, id, options),
+    )
+  webhook('skipped <id>', 'events that were set aside').action((id: string, options) =>
+    run(async () => (await commands.webhook()).runSkipped)(options, id),
+  )
+  webhook('remove <id>', 'remove it with its events').action((id: string, options) =>
+    run(async () => (await commands.webhook()).runRemove)(options, id),
+  )
+
   command('migrate', 'bring the store to this version of the schema').action(options =>
     run(commands.migrate)(options),
   )
@@ -257,6 +350,25 @@ function parseCount(text: string): number {
   const count = Number(text)
   if (!/^\d{1,7}$/.test(text) || count === 0) throw new InvalidArgumentError('expected a number above 0')
   return count
+}
+
+function parseSequence(text: string): number {
+  const sequence = Number(text)
+  if (!/^[1-9]\d*$/.test(text) || !Number.isSafeInteger(sequence))
+    throw new InvalidArgumentError('expected the number of an event, from 1 on')
+  return sequence
+}
+
+function parseHours(text: string): number {
+  const hours = Number(text)
+  if (!/^\d{1,3}$/.test(text) || hours > 720) throw new InvalidArgumentError('expected hours, 0 to 720')
+  return hours
+}
+
+function parseRate(text: string): number {
+  const rate = Number(text)
+  if (!(rate > 0 && rate <= 100_000)) throw new InvalidArgumentError('expected events a second, above 0')
+  return rate
 }
 
 function parseHeight(text: string): number {

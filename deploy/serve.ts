@@ -3,9 +3,12 @@ import type { Logger } from 'pino'
 import { createAnnouncementHub } from '../api/announcement-hub.ts'
 import { createApi } from '../api/server.ts'
 import { createSqlGateway } from '../api/sql-gateway.ts'
+import type { WebhookDesk } from '../api/webhooks/contract.ts'
+import type { AnnouncementFeed } from '../schema/events.ts'
 import type { BlockLog } from '../schema/ports.ts'
 import type { StatusBoard } from '../schema/status.ts'
 import { createWeb } from '../web/web.tsx'
+import { openAdminToken } from './admin-token.ts'
 import type { Config } from './config.ts'
 import { addressOf, portError, startHttpServer } from './http.ts'
 import { feedListeners } from './live-feed.ts'
@@ -19,17 +22,19 @@ export interface Addresses {
 }
 
 export interface ServeDeps extends Pick<Session, 'sql' | 'outsiders'> {
-  config: Pick<Config, 'host' | 'port' | 'clickhousePort'>
+  config: Pick<Config, 'host' | 'port' | 'clickhousePort' | 'adminToken' | 'dataDirectory'>
   log: BlockLog
   status: StatusBoard
+  /** Null where webhooks are not served. */
+  desk: WebhookDesk | null
   logger: Logger
 }
 
 /** Serves site, API and the ClickHouse interface for outsiders. @throws ConfigError when a port cannot be had. */
 export async function startServing(
   deps: ServeDeps,
-): Promise<{ addresses: Addresses; close(): Promise<void> }> {
-  const { config, sql, outsiders, log, status, logger } = deps
+): Promise<{ addresses: Addresses; feed: AnnouncementFeed; close(): Promise<void> }> {
+  const { config, sql, outsiders, log, status, desk, logger } = deps
   const { host } = config
   const closing: (() => Promise<unknown>)[] = []
   const close = async () => {
@@ -43,7 +48,16 @@ export async function startServing(
       feeding.abort()
       await fed
     })
-    const api = createApi({ sql, status, feed: hub, logger, version: await productVersion() })
+    const admin = await openAdminToken(config)
+    const api = createApi({
+      sql,
+      status,
+      feed: hub,
+      logger,
+      version: await productVersion(),
+      desk,
+      adminToken: admin.token,
+    })
     closing.push(() => api.close())
     const web = createWeb({ gql: api.gql, logger })
     const server = await startHttpServer([api.app, web], { host, port: config.port, option: '--port' })
@@ -60,7 +74,7 @@ export async function startServing(
       graphql: `${server.url}/graphql`,
       clickhouse: addressOf(host, port),
     }
-    return { addresses, close }
+    return { addresses, feed: hub, close }
   } catch (error) {
     await close()
     throw error
@@ -78,7 +92,8 @@ async function listen(
   }
 }
 
-async function productVersion(): Promise<string> {
+/** Of the package. */
+export async function productVersion(): Promise<string> {
   const text = await readFile(new URL('../package.json', import.meta.url), 'utf8')
   return (JSON.parse(text) as { version: string }).version
 }

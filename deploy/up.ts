@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
+import { startWebhookWorker } from '../api/webhooks/worker.ts'
 import { type ChainSettings, type Config, commandLine } from './config.ts'
 import { openControl } from './control.ts'
 import { openLearned } from './learned.ts'
@@ -8,11 +9,16 @@ import { openEmbeddedLog } from './log-embedded.ts'
 import { openPaused } from './paused.ts'
 import { startPipeline } from './pipeline.ts'
 import { startCrawlers } from './roles/crawl.ts'
+import { startDeliverers } from './roles/deliver.ts'
 import { createStatusBoard } from './roles/facts.ts'
 import { withShared } from './roles/shared.ts'
 import { startSplitters } from './roles/split.ts'
 import { type Addresses, startServing } from './serve.ts'
 import { withStore } from './sql-session.ts'
+import { openConfiguredSending } from './webhooks.ts'
+
+/** One process serves all webhooks. */
+const EVERYTHING = { index: 0, of: 1 }
 
 /** What is closed at the end, in the opposite order of opening. */
 type Close = () => Promise<unknown>
@@ -50,8 +56,14 @@ export async function runEverything(
       })
       closing.push(() => pipeline.stop())
 
-      const serving = await startServing({ config, sql, outsiders, log, status: pipeline, logger })
+      const sending = await openConfiguredSending(config)
+      closing.push(() => sending.close())
+      const desk = sending.desk({ sql, chains: new Set(config.chains.keys()) })
+      const serving = await startServing({ config, sql, outsiders, log, status: pipeline, desk, logger })
       closing.push(() => serving.close())
+      const { feed } = serving
+      const worker = startWebhookWorker({ sql, feed, logger, share: EVERYTHING, ...sending.worker })
+      closing.push(() => worker.stop())
 
       const control = await openControl(dataDirectory, pipeline, logger).catch(error => {
         // Not every file system has sockets.
@@ -90,8 +102,14 @@ async function runShared(
         commandLine: words => commandLine(config, words),
       })
       closing.push(() => crawlers.stop())
-      const serving = await startServing({ ...shared, config, status: createStatusBoard(shared.state) })
+      const sending = await openConfiguredSending(config)
+      closing.push(() => sending.close())
+      const desk = sending.desk({ sql: shared.sql, chains: new Set(config.chains.keys()) })
+      const status = createStatusBoard(shared.state)
+      const serving = await startServing({ ...shared, config, status, desk })
       closing.push(() => serving.close())
+      const deliverers = await startDeliverers({ ...shared, feed: serving.feed, sending })
+      closing.push(() => deliverers.stop())
       onReady(serving.addresses)
       await stop
       logger.info({}, 'stopping')

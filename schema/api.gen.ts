@@ -50,6 +50,10 @@ export type Query = {
   reorg: Maybe<Reorg>;
   /** How the machinery is doing, by chain and node. */
   status: Status;
+  /** Webhooks, oldest first. For the operator: `Authorization: Bearer` with the operator's token, else UNAUTHORIZED. */
+  webhooks: Array<Webhook>;
+  /** One webhook; null when there is none of that id. For the operator. */
+  webhook: Maybe<Webhook>;
 };
 
 
@@ -154,6 +158,78 @@ export type QueryReorgsArgs = {
 export type QueryReorgArgs = {
   chain: Scalars['String']['input'];
   batch: Scalars['Height']['input'];
+};
+
+
+/**
+ * What everybody may ask, of every chain in the same words. Lists are relay connections: pages of at most 100 with cursors
+ * that stay valid while the chain grows. Hashes and addresses are text in the chain's own form.
+ */
+export type QueryWebhookArgs = {
+  id: Scalars['ID']['input'];
+};
+
+/** What changes something is for the operator: `Authorization: Bearer` with the operator's token, else UNAUTHORIZED. */
+export type Mutation = {
+  __typename?: 'Mutation';
+  /** Makes a webhook and proves its endpoint with a ping. */
+  addWebhook: AddedWebhook;
+  /** Sends nothing more until it is resumed; its events go on to be made. */
+  pauseWebhook: Webhook;
+  /** Goes on with the event after the last that the endpoint took, also where retries were used up. */
+  resumeWebhook: Webhook;
+  /** Removes it with its events and its log. Answers with its id. */
+  removeWebhook: Scalars['ID']['output'];
+  /** Sends a `test` event now and tells what came back. */
+  testWebhook: WebhookDelivery;
+  /** A new secret, told once. The one before stays valid, and signs too, for so many hours (up to 720). */
+  rotateWebhookSecret: Scalars['String']['output'];
+  /** Sends events again that were made before, with their ids and bodies, beside the live flow. */
+  replayWebhook: WebhookReplay;
+};
+
+
+/** What changes something is for the operator: `Authorization: Bearer` with the operator's token, else UNAUTHORIZED. */
+export type MutationAddWebhookArgs = {
+  input: WebhookInput;
+};
+
+
+/** What changes something is for the operator: `Authorization: Bearer` with the operator's token, else UNAUTHORIZED. */
+export type MutationPauseWebhookArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+/** What changes something is for the operator: `Authorization: Bearer` with the operator's token, else UNAUTHORIZED. */
+export type MutationResumeWebhookArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+/** What changes something is for the operator: `Authorization: Bearer` with the operator's token, else UNAUTHORIZED. */
+export type MutationRemoveWebhookArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+/** What changes something is for the operator: `Authorization: Bearer` with the operator's token, else UNAUTHORIZED. */
+export type MutationTestWebhookArgs = {
+  id: Scalars['ID']['input'];
+};
+
+
+/** What changes something is for the operator: `Authorization: Bearer` with the operator's token, else UNAUTHORIZED. */
+export type MutationRotateWebhookSecretArgs = {
+  id: Scalars['ID']['input'];
+  keepHours?: Scalars['Int']['input'];
+};
+
+
+/** What changes something is for the operator: `Authorization: Bearer` with the operator's token, else UNAUTHORIZED. */
+export type MutationReplayWebhookArgs = {
+  id: Scalars['ID']['input'];
+  input: WebhookReplayInput;
 };
 
 export type Subscription = {
@@ -1140,4 +1216,232 @@ export type BlockEvent = {
   history: Scalars['Boolean']['output'];
   /** The block, queryable now; an orphaned one for `REMOVED`. */
   block: Maybe<Block>;
+};
+
+/** What a webhook may be told of. */
+export type WebhookEventKind =
+  | 'BLOCK_ADDED'
+  | 'BLOCK_REMOVED'
+  | 'BLOCK_FINALIZED'
+  | 'ADDRESS_ACTIVITY'
+  | 'TRANSFER'
+  | 'CONTRACT_EVENT'
+  | 'REORG'
+  | 'RECORD_CHANGED';
+
+/** What is sent: what was chosen, and the two that carry nothing. */
+export type WebhookEventType =
+  | 'BLOCK_ADDED'
+  | 'BLOCK_REMOVED'
+  | 'BLOCK_FINALIZED'
+  | 'ADDRESS_ACTIVITY'
+  | 'TRANSFER'
+  | 'CONTRACT_EVENT'
+  | 'REORG'
+  | 'RECORD_CHANGED'
+  /** Proves an endpoint before anything else is sent to it. */
+  | 'PING'
+  | 'TEST';
+
+export type WebhookWhen =
+  /** At once; what is not on the chain any more is taken back. */
+  | 'TIP'
+  /** With so many confirmations: the block itself is the first. */
+  | 'CONFIRMATIONS'
+  | 'FINAL';
+
+export type WebhookPayload =
+  | 'REFERENCE'
+  | 'SUMMARY'
+  | 'FULL';
+
+/** What happens when the retries of an event are used up. */
+export type WebhookGiveUp =
+  /** The webhook is disabled until it is resumed, which goes on with that event. */
+  | 'STOP'
+  /** The event is set aside and the next one is sent. */
+  | 'SKIP';
+
+export type WebhookStatus =
+  /** Its endpoint has not answered the ping yet. */
+  | 'UNVERIFIED'
+  | 'ACTIVE'
+  /** An event is being tried again. */
+  | 'FAILING'
+  | 'PAUSED'
+  /** Retries were used up: `resumeWebhook` goes on with the event that failed. */
+  | 'DISABLED';
+
+export type WebhookOrigin =
+  | 'LIVE'
+  | 'REPLAY'
+  | 'TEST';
+
+export type WebhookInput = {
+  /** http(s); left out for one that is only read as a stream. An address of a private network is refused unless the configuration allows it. */
+  url?: InputMaybe<Scalars['String']['input']>;
+  description?: Scalars['String']['input'];
+  /** By their slugs. */
+  chains: Array<Scalars['String']['input']>;
+  events: Array<WebhookEventKind>;
+  filters?: WebhookFiltersInput;
+  when?: WebhookWhen;
+  /** With `when: CONFIRMATIONS`. */
+  confirmations?: InputMaybe<Scalars['Int']['input']>;
+  payload?: WebhookPayload;
+  /** Left out for now: after the newest block. */
+  start?: InputMaybe<WebhookStartInput>;
+  giveUp?: WebhookGiveUp;
+};
+
+export type WebhookFiltersInput = {
+  /** Who takes part, or which contract speaks; up to 100,000. */
+  addresses?: Array<Scalars['String']['input']>;
+  /** `native`, a contract, or `contract/id`. */
+  assets?: Array<Scalars['String']['input']>;
+  /** Of logs, by position: any of these topics; an empty list for any. */
+  topics?: Array<Array<Scalars['String']['input']>>;
+  /** Least amount that moves, in base units. */
+  minimumAmount?: InputMaybe<Scalars['Amount']['input']>;
+};
+
+/** With the block of a height of each chain, or with the first block of a time or later: one of the two. */
+export type WebhookStartInput = {
+  height?: InputMaybe<Scalars['Height']['input']>;
+  time?: InputMaybe<Scalars['DateTime']['input']>;
+  /** Number that the first event gets; 1 without it. */
+  sequence?: InputMaybe<Scalars['Int']['input']>;
+};
+
+/** From an event's sequence, the height of its block, or its time: one of the three. */
+export type WebhookReplayInput = {
+  fromSequence?: InputMaybe<Scalars['Int']['input']>;
+  fromHeight?: InputMaybe<Scalars['Height']['input']>;
+  /** Of which chain the height is, where the webhook has several. */
+  chain?: InputMaybe<Scalars['String']['input']>;
+  fromTime?: InputMaybe<Scalars['DateTime']['input']>;
+  /** Last sequence; the newest there is without it. */
+  toSequence?: InputMaybe<Scalars['Int']['input']>;
+  /** Events a second, at most; without it as fast as the endpoint takes them. */
+  perSecond?: InputMaybe<Scalars['Float']['input']>;
+};
+
+export type AddedWebhook = {
+  __typename?: 'AddedWebhook';
+  webhook: Webhook;
+  /** Signs what is sent, by Standard Webhooks. Told here and never again. */
+  secret: Scalars['String']['output'];
+};
+
+/** First and last sequence that are sent again. */
+export type WebhookReplay = {
+  __typename?: 'WebhookReplay';
+  from: Scalars['Height']['output'];
+  to: Scalars['Height']['output'];
+};
+
+/** A subscription: one ordered sequence of events without a gap. */
+export type Webhook = {
+  __typename?: 'Webhook';
+  id: Scalars['ID']['output'];
+  /** Null for one that is only read as a stream. */
+  url: Maybe<Scalars['String']['output']>;
+  description: Scalars['String']['output'];
+  chains: Array<Scalars['String']['output']>;
+  events: Array<WebhookEventKind>;
+  filters: WebhookFilters;
+  when: WebhookWhen;
+  confirmations: Maybe<Scalars['Int']['output']>;
+  payload: WebhookPayload;
+  start: Maybe<WebhookStart>;
+  giveUp: WebhookGiveUp;
+  /** Whether its URL may be of this machine or a private network; the command line alone can say so. */
+  allowPrivate: Scalars['Boolean']['output'];
+  status: WebhookStatus;
+  createdAt: Scalars['DateTime']['output'];
+  failingSince: Maybe<Scalars['DateTime']['output']>;
+  /** When it is tried again. */
+  nextAttemptAt: Maybe<Scalars['DateTime']['output']>;
+  /** Of the newest attempt, where it failed. */
+  lastError: Maybe<Scalars['String']['output']>;
+  /** Newest event there is; one less than its first where there is none yet. */
+  sequence: Scalars['Height']['output'];
+  /** Newest event that the endpoint took. */
+  delivered: Scalars['Height']['output'];
+  /** How far its chains were read for it. */
+  positions: Array<WebhookPosition>;
+  /** Attempts, newest first; up to 100, those before a time. */
+  deliveries: Array<WebhookDelivery>;
+  /** Events that were set aside because their retries were used up, newest first. */
+  skipped: Array<SkippedWebhookEvent>;
+};
+
+
+/** A subscription: one ordered sequence of events without a gap. */
+export type WebhookDeliveriesArgs = {
+  first?: Scalars['Int']['input'];
+  before?: InputMaybe<Scalars['DateTime']['input']>;
+  failed?: Scalars['Boolean']['input'];
+};
+
+export type WebhookFilters = {
+  __typename?: 'WebhookFilters';
+  /** How many. */
+  addresses: Scalars['Int']['output'];
+  assets: Array<Scalars['String']['output']>;
+  topics: Array<Array<Scalars['String']['output']>>;
+  minimumAmount: Maybe<Scalars['Amount']['output']>;
+};
+
+/** Where it began; a webhook without it began with what was new. */
+export type WebhookStart = {
+  __typename?: 'WebhookStart';
+  height: Maybe<Scalars['Height']['output']>;
+  time: Maybe<Scalars['DateTime']['output']>;
+  sequence: Maybe<Scalars['Int']['output']>;
+};
+
+export type WebhookPosition = {
+  __typename?: 'WebhookPosition';
+  chain: Scalars['String']['output'];
+  height: Scalars['Height']['output'];
+  hash: Scalars['String']['output'];
+};
+
+/** One attempt to send one event, and what came back. Bodies are cut to a few KiB. */
+export type WebhookDelivery = {
+  __typename?: 'WebhookDelivery';
+  webhook: Scalars['ID']['output'];
+  sequence: Scalars['Height']['output'];
+  /** The same at every attempt. */
+  eventId: Scalars['ID']['output'];
+  type: WebhookEventType;
+  time: Scalars['DateTime']['output'];
+  /** From 1. */
+  attempt: Scalars['Int']['output'];
+  origin: WebhookOrigin;
+  /** Whether the endpoint took it: a status of 200 to 299. */
+  ok: Scalars['Boolean']['output'];
+  status: Maybe<Scalars['Int']['output']>;
+  error: Maybe<Scalars['String']['output']>;
+  durationMs: Scalars['Float']['output'];
+  requestHeaders: Array<HttpHeader>;
+  requestBody: Scalars['String']['output'];
+  responseHeaders: Array<HttpHeader>;
+  responseBody: Scalars['String']['output'];
+};
+
+export type HttpHeader = {
+  __typename?: 'HttpHeader';
+  name: Scalars['String']['output'];
+  value: Scalars['String']['output'];
+};
+
+export type SkippedWebhookEvent = {
+  __typename?: 'SkippedWebhookEvent';
+  sequence: Scalars['Height']['output'];
+  eventId: Scalars['ID']['output'];
+  type: WebhookEventType;
+  time: Scalars['DateTime']['output'];
+  reason: Scalars['String']['output'];
 };

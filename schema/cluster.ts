@@ -22,6 +22,12 @@ const WINDOW_SECONDS = 604_800
  * replicates them itself.
  *
  * **Notes about migrations** belong to no chain: one copy on each server, in step through the keeper.
+ *
+ * **What the servers' configuration has to say.** `internal_replication` true: else each insert goes to every copy and the
+ * keeper's tokens throw the second away. `remote_servers` with a user and a password, not with `<secret>`: with a secret
+ * the other shards are asked in the name of whoever asked first, an outsider, whom they refuse (code 497), although the
+ * view speaks with its maker's rights (ClickHouse issue 88009, open). The writing user is on every server: it is
+ * the views' maker there.
  */
 export interface ClusterLayout {
   /** Of the servers' `remote_servers`, with `internal_replication` where tables are replicated. */
@@ -39,10 +45,23 @@ export function clusterSettings({ replicated }: ClusterLayout): Record<string, s
     distributed_foreground_insert: 1,
     // Sets and right sides of joins are made from all shards, once.
     distributed_product_mode: 'global',
-    // Reading and writing prefer the same replica, so that a writer reads what it wrote. What a fail-over reads was
-    // taken by most replicas (both of two): code 319 and 285 until then, and the same token again.
+    // Each row goes where its chain is: otherwise each shard keeps what it selected, also rows that get another chain.
+    parallel_distributed_insert_select: 0,
+    // Reading and writing prefer the same replica, the first that answers, also where the server that was asked is
+    // another: so a writer reads what it wrote, and two writers of a chain read the same journal.
     load_balancing: 'in_order',
-    ...(replicated && { insert_quorum: 'auto', insert_quorum_parallel: 1 }),
+    prefer_localhost_replica: 0,
+    ...(replicated && {
+      // What a fail-over reads was taken by most replicas (both of two): code 319 and 285 until then, and the same token
+      // again, which waits for the quorum of the rows that are there already. `select_sequential_consistency` would say
+      // no more: it holds only for inserts one after the other (`insert_quorum_parallel` 0). Of three replicas one
+      // may be behind: put it last in `remote_servers`.
+      insert_quorum: 'auto',
+      insert_quorum_parallel: 1,
+      // The server gives up before its client does (120 s), and says why.
+      insert_quorum_timeout: 60_000,
+      distributed_ddl_task_timeout: 100,
+    }),
   }
 }
 
@@ -50,7 +69,7 @@ export function clusterSettings({ replicated }: ClusterLayout): Record<string, s
 export function clusterStatements(statement: string, layout: ClusterLayout): string[] {
   const on = layout.onCluster ? ` ON CLUSTER ${layout.cluster}` : ''
   const [, verb = ''] =
-    /^\s*(CREATE DATABASE|CREATE TABLE|CREATE MATERIALIZED VIEW|CREATE OR REPLACE VIEW|ALTER TABLE|DROP TABLE)\b/.exec(
+    /^\s*(CREATE DATABASE|CREATE TABLE|CREATE MATERIALIZED VIEW|CREATE OR REPLACE VIEW|ALTER TABLE|OPTIMIZE TABLE|DROP TABLE)\b/.exec(
       statement,
     ) ?? []
   switch (verb) {
@@ -62,10 +81,14 @@ export function clusterStatements(statement: string, layout: ClusterLayout): str
       return [afterName(local(statement), on)]
     case 'CREATE OR REPLACE VIEW':
       return [afterName(statement, on)]
+    case 'OPTIMIZE TABLE':
+      return [afterName(local(statement), on)]
     case 'ALTER TABLE':
       return alterTable(statement, on)
     case 'DROP TABLE':
-      return [local(statement), statement].map(one => afterName(one, on))
+      // What reads through all shards goes first: as long as it is there, so are the rows. Without SYNC the keeper knows
+      // a replica for minutes longer, and a table of the same name cannot be made (code 253).
+      return [statement, `${local(statement)} SYNC`].map(one => afterName(one, on))
     default:
       return [statement]
   }
@@ -76,7 +99,7 @@ function local(statement: string): string {
 }
 
 const NAME =
-  /^(\s*(?:CREATE (?:TABLE|MATERIALIZED VIEW|OR REPLACE VIEW)|ALTER TABLE|DROP TABLE)\s+(?:IF (?:NOT )?EXISTS\s+)?(?:\w+\.)?`?(\w+)`?)/
+  /^(\s*(?:CREATE (?:TABLE|MATERIALIZED VIEW|OR REPLACE VIEW)|ALTER TABLE|OPTIMIZE TABLE|DROP TABLE)\s+(?:IF (?:NOT )?EXISTS\s+)?(?:\w+\.)?`?(\w+)`?)/
 
 function afterName(statement: string, text: string): string {
   return statement.replace(NAME, (_, head: string) => `${head}${text}`)

@@ -408,6 +408,14 @@ export const seconds: Column<number> = {
   read: from => from.uint32(),
 }
 
+/** Unix milliseconds. */
+export const milliseconds: Column<number> = {
+  type: "DateTime64(3, 'UTC')",
+  codec: 'Delta, ZSTD(1)',
+  write: (out, value) => out.safeUint64(asSafeUint64(value)),
+  read: from => Number(from.uint64()),
+}
+
 export function fixed(size: number): Column<Uint8Array> {
   return {
     type: `FixedString(${size})`,

@@ -46,7 +46,12 @@ export interface Sql {
 
 /** Runs one GraphQL document: how pages ask, in the same process or over HTTP. */
 export interface Gql {
-  run<Data>(document: string, variables?: Readonly<Record<string, unknown>>): Promise<GqlAnswer<Data>>
+  /** @param token what a visitor proved himself the operator with. */
+  run<Data>(
+    document: string,
+    variables?: Readonly<Record<string, unknown>>,
+    token?: string,
+  ): Promise<GqlAnswer<Data>>
 }
 
 export interface GqlAnswer<Data> {

@@ -1,9 +1,9 @@
 import type { ChainDefinition } from '../schema/chain.ts'
-import { type Columns, name, text, uint8, uint32, uint64 } from '../schema/columns.ts'
+import { type Columns, milliseconds, name, text, uint8, uint32 } from '../schema/columns.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
+import { insertRows } from '../schema/insert.ts'
 import type { Sql } from '../schema/ports.ts'
 import { hashForm } from '../schema/tables.ts'
-import { insertRows } from './insert.ts'
 
 const columns: Columns = {
   chain: name,
@@ -19,8 +19,7 @@ const columns: Columns = {
   partial_effects: text,
   finality_safe: uint32,
   finality_final: uint32,
-  // DateTime64(3): milliseconds.
-  changed_at: uint64,
+  changed_at: milliseconds,
 }
 
 /** What the store holds about a chain: of a rule by tags, what stands in for them where no node is asked. */
@@ -53,7 +52,7 @@ export async function registerChain(sql: Sql, definition: ChainDefinition): Prom
   )
   if (stored[0] && JSON.stringify(stored[0]) === JSON.stringify(values)) return
   const now = Date.now()
-  await insertRows(sql, 'chains', columns, [{ ...values, changed_at: BigInt(now) }], {
+  await insertRows(sql, 'chains', columns, [{ ...values, changed_at: now }], {
     token: null,
   })
 }

@@ -15,9 +15,9 @@ import {
 import { BASE_DATABASE } from '../schema/ddl.ts'
 import { AppError, describeError } from '../schema/errors.ts'
 import { type BlockEvent, decodeEvent } from '../schema/events.ts'
+import { insertRows } from '../schema/insert.ts'
 import type { Logger, Sql } from '../schema/ports.ts'
 import { createIngest } from './ingest.ts'
-import { insertRows } from './insert.ts'
 import { readLinks } from './stored.ts'
 import { openWriter, type Writer, type WriterOptions } from './writer.ts'
 

@@ -13,9 +13,9 @@ import {
   uint64,
 } from '../schema/columns.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
+import { insertRows } from '../schema/insert.ts'
 import type { InsertOptions, Sql } from '../schema/ports.ts'
 import { mergeRanges, type Ranges } from '../schema/ranges.ts'
-import { insertRows } from './insert.ts'
 
 /** A block that a batch adds. */
 export interface AddedBlock {

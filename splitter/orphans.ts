@@ -15,9 +15,9 @@ import {
 } from '../schema/columns.ts'
 import { BASE_DATABASE } from '../schema/ddl.ts'
 import { StoreError } from '../schema/errors.ts'
+import { insertRows } from '../schema/insert.ts'
 import type { InsertOptions, Sql } from '../schema/ports.ts'
 import { hashForm } from '../schema/tables.ts'
-import { insertRows } from './insert.ts'
 import { type JournalEntry, selectionOf } from './journal.ts'
 import { readRows } from './stored.ts'
 

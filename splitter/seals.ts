@@ -134,6 +134,8 @@ export async function mendSeals(sql: Sql, chain: ChainModule): Promise<Set<strin
       { chain: slug },
     )
     if (broken.length === 0) continue
+    // On a cluster a repair that was stopped may have left half of it: its rows have come back.
+    await sql.command(`DROP TABLE IF EXISTS ${asideOf(table)}`)
     await sql.command(
       `CREATE TABLE ${asideOf(table)} AS ${BASE_DATABASE}.${table} ENGINE = MergeTree ORDER BY tuple()
       SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`,
@@ -183,7 +185,7 @@ async function putBack(sql: Sql, table: SealedTable): Promise<void> {
     SELECT DISTINCT * FROM ${aside} WHERE seal NOT IN (
       SELECT seal FROM ${BASE_DATABASE}.${table} WHERE seal = ${sealOf(table)})`,
   )
-  await sql.command(`DROP TABLE ${aside}`)
+  await sql.command(`DROP TABLE IF EXISTS ${aside}`)
 }
 
 /** What stands is from now on what was written. For rows whose values were looked at one by one. */

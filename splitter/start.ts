@@ -12,12 +12,12 @@ import {
   ProofError,
 } from '../schema/errors.ts'
 import { type BlockEvent, blockEvents, decodeEvent, SPLITTER_GROUP, TIP_PARTITION } from '../schema/events.ts'
+import { insertRows } from '../schema/insert.ts'
 import { pausable, pause } from '../schema/pause.ts'
 import type { BlockLog, Logger, LogMessage, Sql } from '../schema/ports.ts'
 import { openAnnouncer, readLogPlace } from './announce.ts'
 import { resolveStored, setAside } from './dead-letters.ts'
 import { createIngest, type Ingest } from './ingest.ts'
-import { insertRows } from './insert.ts'
 import type { FailedBlock } from './prepare-batch.ts'
 import { readLinks } from './stored.ts'
 import { openWriter, type WriterOptions } from './writer.ts'

@@ -16,6 +16,7 @@ import { createIngest } from '../splitter/ingest.ts'
 import { openWriter } from '../splitter/writer.ts'
 import { openTestStore, type TestStore } from './harness.ts'
 import { recordings } from './recordings.ts'
+import { openTestDesk, type TestDesk } from './webhook-desk.ts'
 
 const fixtures = fileURLToPath(new URL('./fixtures/recordings', import.meta.url))
 
@@ -60,6 +61,8 @@ export interface ApiWorld extends TestStore {
   ask(document: string, variables?: Record<string, unknown>): Promise<Data>
   api: Api
   hub: AnnouncementHub
+  /** Null where the world has no operator. */
+  managed: TestDesk | null
   /** What the status board says; tests change it. */
   follows: FollowStatus[]
   /** Statements that were sent to the store, in order. */
@@ -72,12 +75,14 @@ export interface ApiWorld extends TestStore {
 export async function openApiWorld(
   chains: Readonly<Record<string, readonly number[] | 'all'>>,
   limits: Partial<Limits> = {},
+  operator: { chains: readonly string[]; adminToken: string } | null = null,
 ): Promise<ApiWorld> {
   const store = await openTestStore()
   const statements: string[] = []
   const logged: object[] = []
   const follows: FollowStatus[] = []
   const hub = createAnnouncementHub()
+  const managed = operator === null ? null : openTestDesk(store.sql, operator.chains)
   const counted: Sql = {
     ...store.sql,
     rows: (sql, params) => {
@@ -91,6 +96,8 @@ export async function openApiWorld(
     feed: hub,
     logger: { error: facts => logged.push(facts) },
     version: '0.0.0-test',
+    desk: managed?.desk ?? null,
+    adminToken: operator?.adminToken ?? null,
     limits,
   })
   try {
@@ -110,11 +117,13 @@ export async function openApiWorld(
     },
     api,
     hub,
+    managed,
     follows,
     statements,
     logged,
     async close() {
       await api.close()
+      await managed?.close()
       await store.close()
     },
   }

@@ -34,7 +34,7 @@ const ONLY_IN: Record<string, RegExp> = {
   'prom-client': /^(api\/|deploy\/)/,
   'playwright-core': /^test\//,
   secp256k1: /^(crawlers\/evm\/|deploy\/dev\/|test\/)/,
-  undici: /^(crawlers\/http-endpoint|api\/sql-upstream)\.ts$/,
+  undici: /^(crawlers\/http-endpoint|api\/sql-upstream|api\/webhooks\/sender)\.ts$/,
   ws: /^(crawlers\/ws-endpoint\.ts$|test\/)/,
   'p-queue': /^crawlers\/rpc\.ts$/,
 }

@@ -13,7 +13,7 @@ import { type RegtestNode, startRegtestNode } from '../deploy/dev/regtest-node.t
 import { isAlive } from '../deploy/pid.ts'
 import { outsiderPassword } from '../deploy/store/server.ts'
 import { type Running, runCli, startCli } from './cli.ts'
-import { type Compose, inOrder, readCompose, root, type Service } from './compose.ts'
+import { type Compose, inOrder, readCompose, root, SECRETS, type Service } from './compose.ts'
 import { describeKafka, startKafka, type TestKafka, whyNoKafka } from './kafka.ts'
 
 const CHAIN = 'bitcoin-regtest'
@@ -44,6 +44,8 @@ describeKafka('what docker-compose.yml says, as plain processes', await whyNoKaf
     WANLIAN_CLICKHOUSE_PASSWORD: password,
     // The store in place of the ClickHouse service has no other.
     WANLIAN_OUTSIDER_PASSWORD: outsiderPassword(password),
+    WANLIAN_ADMIN_TOKEN: SECRETS.WANLIAN_ADMIN_TOKEN,
+    WANLIAN_SECRET_KEY: SECRETS.WANLIAN_SECRET_KEY,
     WANLIAN_CHAINS: CHAIN,
     WANLIAN_LOG: 'warn',
   }
@@ -165,7 +167,7 @@ describeKafka('what docker-compose.yml says, as plain processes', await whyNoKaf
   })
 
   test('every service is healthy by its own check, and fails it where nothing listens', async () => {
-    for (const name of ['crawl', 'split', 'api']) {
+    for (const name of ['crawl', 'split', 'deliver', 'api']) {
       const [, program, script] = compose.services[name]!.healthcheck!.test!
       expect(program).toBe('node')
       const check = (port: string) => promisify(execFile)(process.execPath, [join(root, script!), port])

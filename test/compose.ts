@@ -28,7 +28,12 @@ export interface Compose {
 }
 
 /** What nobody can guess stands for the secrets that an operator gives. */
-export const SECRETS = { WANLIAN_CLICKHOUSE_PASSWORD: 'one-of-them', WANLIAN_OUTSIDER_PASSWORD: 'the-other' }
+export const SECRETS = {
+  WANLIAN_CLICKHOUSE_PASSWORD: 'one-of-them',
+  WANLIAN_OUTSIDER_PASSWORD: 'the-other',
+  WANLIAN_ADMIN_TOKEN: 'token-of-the-operator',
+  WANLIAN_SECRET_KEY: Buffer.alloc(32, 3).toString('base64'),
+}
 
 /** The compose file as data, before variables are filled in; merge keys are carried out. */
 export function parseCompose(): unknown {

@@ -72,6 +72,8 @@ async function viewsOfCleanRun(url: string, head: number): Promise<Record<string
     clickhousePort: 0,
     kafka: null,
     clickhouse: null,
+    webhooks: { allow: [], key: null, retryMs: null },
+    adminToken: null,
     chains: new Map([[FIRST, settingsOf(bitcoinRegtest, url)]]),
   }
   const context = { config, logger: silent, stdout: new PassThrough().resume(), terminal: process.stderr }

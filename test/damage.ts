@@ -125,9 +125,7 @@ async function putBack(sql: Sql, table: string, aside: string): Promise<void> {
   await sql.command(`DROP TABLE IF EXISTS ${copy}`)
   await sql.command(`CREATE TABLE ${copy} AS ${BASE_DATABASE}.${table}`)
   await sql.command(`INSERT INTO ${copy} SETTINGS insert_deduplicate = 0 SELECT * FROM ${aside}`)
-  const partitions = await sql.rows<{ id: string }>(
-    `SELECT DISTINCT partition_id AS id FROM system.parts WHERE database = '${BASE_DATABASE}' AND table = 'copy_${table}' AND active`,
-  )
+  const partitions = await sql.rows<{ id: string }>(`SELECT DISTINCT _partition_id AS id FROM ${copy}`)
   for (const { id } of partitions) {
     await sql.command(`ALTER TABLE ${BASE_DATABASE}.${table} ATTACH PARTITION ID '${id}' FROM ${copy}`)
   }

@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pino from 'pino'
 import { migrate } from '../deploy/migrate.ts'
-import { createSql, type SqlClient } from '../deploy/sql.ts'
-import { openStore, type Store } from '../deploy/store/supervisor.ts'
+import { createSql, type SqlClient, type SqlSettings } from '../deploy/sql.ts'
+import { openStore, type Store, type StoreAddress } from '../deploy/store/supervisor.ts'
+import { clusterSettings } from '../schema/cluster.ts'
 import { views } from '../schema/views.ts'
+import { openShards } from './shards.ts'
 
 export const silent = pino({ level: 'silent' })
 
@@ -32,6 +34,29 @@ export async function openTestStore(): Promise<TestStore> {
       await rm(directory, { recursive: true, force: true })
     },
   }
+}
+
+/** A store as a client sees it: one embedded process, or two of them as the shards of a cluster. */
+export interface ContractStore {
+  sql: SqlClient
+  /** How another process reaches it. */
+  address: StoreAddress
+  engine: NonNullable<SqlSettings['engine']>
+  close(): Promise<void>
+}
+
+/** Which of the two the suites of the store's contract run on. */
+export const STORE = process.env.WANLIAN_STORE === 'sharded' ? 'sharded' : 'embedded'
+
+/** The store that the contract is tried on, at the present schema. */
+export async function openContractStore(kind: 'embedded' | 'sharded' = STORE): Promise<ContractStore> {
+  if (kind === 'embedded') {
+    const { store, sql, close } = await openTestStore()
+    return { sql, close, address: store, engine: {} }
+  }
+  const { sql, layout, address, close } = await openShards(2)
+  await migrate(sql)
+  return { sql, close, address, engine: clusterSettings(layout) }
 }
 
 /** Opens the store of a directory for the time of `run`, as it is: nothing is migrated. */

@@ -4,32 +4,11 @@ import { mkdir } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { openRpc, type Rpc } from '../crawlers/rpc.ts'
-import { defineUtxoChain } from '../crawlers/utxo/family.ts'
 import { until } from './follow-world.ts'
 
 /** Debian's; the wrapper in /usr/bin would write below the user's home. */
 const LITECOIND = process.env.WANLIAN_LITECOIND ?? '/usr/lib/litecoin/litecoind'
 export const hasLitecoind = existsSync(LITECOIND)
-
-/** A Litecoin network of one's own. MimbleWimble blocks never come to be: see `startLitecoinNode`. */
-export const litecoinRegtest = defineUtxoChain({
-  slug: 'litecoin-regtest',
-  name: 'Litecoin Regtest',
-  caip2: 'bip122:530827f38f93b43ed12af0b3ad25a288',
-  network: 'regtest',
-  genesisHash: '530827f38f93b43ed12af0b3ad25a288dc02ed74d6d7857862df51fc56c416f9',
-  native: { symbol: 'rLTC', name: 'Regtest Litecoin', decimals: 8 },
-  finality: { kind: 'confirmations', safe: 6, final: 100 },
-  maxReorgDepth: 100,
-  endpoints: [],
-  addresses: { keyHash: 0x6f, scriptHash: [0xc4, 0x3a], bech32: 'rltc' },
-  proofOfWork: 'scrypt',
-  powLimit: 0x7fffffn << 232n,
-  auxPow: null,
-  bip34Height: 500,
-  segwitHeight: 0,
-  mweb: true,
-})
 
 /** A litecoind of a network of its own, with a wallet, that knows no other node until it is told of one. */
 export interface LitecoinNode {

@@ -7,12 +7,12 @@ import { createIngest } from '../splitter/ingest.ts'
 import { RANGE_HEIGHTS, reconcile, startReconciler } from '../splitter/reconcile.ts'
 import { repairChain } from '../splitter/repair.ts'
 import { openWriter } from '../splitter/writer.ts'
-import { openTestStore, silent, type TestStore } from './harness.ts'
+import { type ContractStore, openContractStore, silent } from './harness.ts'
 import { type PaperBlock, paperBlocks, paperChain, paperHash } from './paper-chain.ts'
 
-let world: TestStore
+let world: ContractStore
 beforeAll(async () => {
-  world = await openTestStore()
+  world = await openContractStore()
 })
 afterAll(() => world?.close())
 

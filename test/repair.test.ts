@@ -14,13 +14,13 @@ import { createIngest } from '../splitter/ingest.ts'
 import { type RepairReport, repairChain } from '../splitter/repair.ts'
 import { openWriter } from '../splitter/writer.ts'
 import { changeRows, columnsOf } from './damage.ts'
-import { dumpViews, openTestStore, silent, type TestStore } from './harness.ts'
+import { type ContractStore, dumpViews, openContractStore, silent } from './harness.ts'
 import { describeRecorded, recordings } from './recordings.ts'
 
-let world: TestStore
+let world: ContractStore
 let sql: Sql
 beforeAll(async () => {
-  world = await openTestStore()
+  world = await openContractStore()
   sql = world.sql
 })
 afterAll(() => world?.close())

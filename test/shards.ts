@@ -8,18 +8,27 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onCluster } from '../deploy/cluster.ts'
 import { createSql, type SqlClient } from '../deploy/sql.ts'
+import type { StoreAddress } from '../deploy/store/supervisor.ts'
 import { type ClusterLayout, clusterSettings } from '../schema/cluster.ts'
 
 const here = fileURLToPath(new URL('../deploy/store/', import.meta.url))
 const KEY = 'key of the tests'
 const PASSWORD = 'password of the tests'
 
+/** A ZooKeeper in which the copies of a shard find each other. */
+export interface KeeperAddress {
+  host: string
+  port: number
+}
+
 export interface Shards {
   layout: ClusterLayout
   /** Speaks to the cluster through its first server. */
   sql: SqlClient
+  /** Of the first server, to which `clusterSettings` have to be said too. */
+  address: StoreAddress
   /** Each server alone. */
-  nodes: readonly { sql: SqlClient; kill(): Promise<void>; start(): Promise<void> }[]
+  nodes: readonly { address: StoreAddress; sql: SqlClient; kill(): Promise<void>; start(): Promise<void> }[]
   close(): Promise<void>
 }
 
@@ -28,25 +37,32 @@ export interface Shards {
  * engine inside the library replicates nothing and passes no statements on, so each server is told each of them.
  */
 export async function openShards(
-  count: number,
-  options: { keeper?: string; replicated?: boolean } = {},
+  shardCount: number,
+  options: { keeper?: KeeperAddress; copies?: number } = {},
 ): Promise<Shards> {
+  const copies = options.copies ?? 1
+  const count = shardCount * copies
   const directory = await mkdtemp(join(tmpdir(), 'wanlian-shards-'))
   const ports = await freePorts(count * 2)
   const places = Array.from({ length: count }, (_, at) => ({
-    directory: join(directory, `shard${at}`),
+    directory: join(directory, `server${at}`),
+    shard: Math.floor(at / copies),
+    replica: at % copies,
     http: ports[at * 2] as number,
     tcp: ports[at * 2 + 1] as number,
   }))
-  const servers = places
-    .map(
-      ({ tcp }) => `<shard><internal_replication>true</internal_replication><replica><host>127.0.0.1</host>
-        <port>${tcp}</port><user>wanlian</user><password>${PASSWORD}</password></replica></shard>`,
-    )
-    .join('')
+  const servers = Array.from({ length: shardCount }, (_, shard) => {
+    const replicas = places
+      .filter(place => place.shard === shard)
+      .map(
+        ({ tcp }) => `<replica><host>127.0.0.1</host><port>${tcp}</port>
+        <user>wanlian</user><password>${PASSWORD}</password></replica>`,
+      )
+    return `<shard><internal_replication>true</internal_replication>${replicas.join('')}</shard>`
+  }).join('')
   const layout: ClusterLayout = {
     cluster: 'shards',
-    replicated: options.replicated ?? false,
+    replicated: options.keeper !== undefined,
     onCluster: false,
   }
   const address = (http: number) => ({
@@ -59,7 +75,8 @@ export async function openShards(
   const nodes = await Promise.all(
     places.map(async (place, at) => {
       const own = `<tcp_port>${place.tcp}</tcp_port><remote_servers><shards>${servers}</shards></remote_servers>
-        <macros><shard>s${at}</shard><replica>r0</replica></macros>${options.keeper ?? ''}`
+        <macros><shard>s${place.shard}</shard><replica>r${place.replica}</replica></macros>
+        ${options.keeper ? keeperConfig(options.keeper, at) : ''}`
       const config = await writeConfig(place.directory, own)
       const sql = createSql(address(place.http), { engine })
       let child: ChildProcess
@@ -74,12 +91,13 @@ export async function openShards(
         child.kill('SIGKILL')
         await ended
       }
-      return { sql, start, kill }
+      return { address: address(place.http), sql, start, kill }
     }),
   )
   const first = createSql(address(places[0]?.http ?? 0), { engine })
   return {
     layout,
+    address: address(places[0]?.http ?? 0),
     nodes,
     sql: onCluster(
       first,
@@ -95,6 +113,12 @@ export async function openShards(
       await rm(directory, { recursive: true, force: true })
     },
   }
+}
+
+/** Servers of one identity, as these are, would end each other's sessions if they shared a place for them. */
+function keeperConfig({ host, port }: KeeperAddress, at: number): string {
+  return `<zookeeper><node><host>${host}</host><port>${port}</port></node>
+    <session_timeout_ms>10000</session_timeout_ms><sessions_path>/clickhouse/sessions/${at}</sessions_path></zookeeper>`
 }
 
 async function writeConfig(directory: string, own: string): Promise<string> {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Chain } from '../crawlers/chain.ts'
 import { evmLocal } from '../crawlers/chains/evm-local.ts'
+import { litecoinRegtest } from '../crawlers/chains/litecoin-regtest.ts'
 import { openRpc, type Rpc } from '../crawlers/rpc.ts'
 import { encodeLogs } from '../deploy/dev/contracts.ts'
 import { runEvmScenario, startAnvil } from '../deploy/dev/evm-local.ts'
@@ -15,7 +16,6 @@ import {
   hasLitecoind,
   joinNodes,
   type LitecoinNode,
-  litecoinRegtest,
   splitNodes,
   startLitecoinNode,
 } from './litecoin-nodes.ts'

@@ -26,7 +26,11 @@ export interface WebWorld extends ApiWorld {
 export async function openWebWorld(
   chains: Readonly<Record<string, readonly number[] | 'all'>> = {},
 ): Promise<WebWorld> {
-  const world = await openApiWorld({ ...WELL_KNOWN, ...chains })
+  return withSite(await openApiWorld({ ...WELL_KNOWN, ...chains }))
+}
+
+/** The site in front of what there is. */
+export function withSite(world: ApiWorld): WebWorld {
   const site = new Hono()
   site.route('/', world.api.app)
   site.route('/', createWeb({ gql: world.api.gql, logger: { error: facts => world.logged.push(facts) } }))

@@ -1,4 +1,4 @@
-import { createSql } from '../deploy/sql.ts'
+import { createSql, type SqlSettings } from '../deploy/sql.ts'
 import type { Sql } from '../schema/ports.ts'
 import { prepareBlock } from '../splitter/prepare.ts'
 import { openWriter } from '../splitter/writer.ts'
@@ -6,10 +6,11 @@ import { paperBlocks, paperChain, paperHash } from './paper-chain.ts'
 
 /**
  * A writer in a process of its own that is stopped or killed right before its n-th insert. Arguments: the store's
- * address, the owner's name, what to write, the signal and n. Prints what became of it.
+ * address and settings, the owner's name, what to write, the signal and n. Prints what became of it.
  */
-const [address, owner, plan, signal, at] = JSON.parse(process.argv[2] ?? '[]') as [
+const [address, engine, owner, plan, signal, at] = JSON.parse(process.argv[2] ?? '[]') as [
   Parameters<typeof createSql>[0],
+  SqlSettings['engine'],
   string,
   {
     chain: string
@@ -24,7 +25,7 @@ const [address, owner, plan, signal, at] = JSON.parse(process.argv[2] ?? '[]') a
   number,
 ]
 
-const sql = createSql(address)
+const sql = createSql(address, { engine: engine ?? {} })
 let inserts = 0
 const watched: Sql = {
   ...sql,

@@ -13,7 +13,7 @@ async function pageDocuments(): Promise<[string, string][]> {
   return modules.flatMap(module =>
     Object.entries(module as Record<string, unknown>).filter(
       (entry): entry is [string, string] =>
-        typeof entry[1] === 'string' && /^\s*(query|subscription)\b/.test(entry[1]),
+        typeof entry[1] === 'string' && /^\s*(query|subscription|mutation)\b/.test(entry[1]),
     ),
   )
 }
@@ -24,17 +24,27 @@ describe('documents', () => {
   test('of pages fit the schema', async () => {
     const documents = await pageDocuments()
     expect(documents.map(([name]) => name).sort()).toEqual([
+      'addDocument',
       'addressDocument',
       'blockDocument',
       'chainDocument',
       'extentsDocument',
       'homeDocument',
       'liveDocument',
+      'operatorDocument',
+      'pauseDocument',
+      'removeDocument',
       'reorgDocument',
       'reorgsDocument',
+      'replayDocument',
+      'resumeDocument',
+      'rotateDocument',
       'searchDocument',
       'statusDocument',
+      'testDocument',
       'transactionDocument',
+      'webhookDocument',
+      'webhooksDocument',
     ])
     for (const [name, document] of documents) expect([name, problems(document)]).toEqual([name, []])
   })

@@ -9,6 +9,13 @@ export const urls = {
   status: '/status',
   reorgs: '/reorgs',
   graphql: '/graphql',
+  webhooks: '/webhooks',
+  webhook: (id: string) => `/webhooks/${segment(id)}`,
+  /** What is done to a webhook by a form. */
+  webhookAction: (id: string, action: string) => `/webhooks/${segment(id)}/${action}`,
+  webhooksEnter: '/webhooks/enter',
+  webhooksLeave: '/webhooks/leave',
+  webhookSchema: '/webhooks/schema.json',
   favicon: '/favicon.svg',
   chain: (slug: string) => `/${segment(slug)}`,
   block: (slug: string, block: number | string) => `/${segment(slug)}/block/${segment(String(block))}`,

@@ -33,6 +33,7 @@ import { StatusPage } from './pages/status.tsx'
 import { TransactionPage } from './pages/transaction.tsx'
 import { type ExportFormat, urls } from './urls.ts'
 import type { View } from './view.ts'
+import { webhookRoutes } from './webhooks.tsx'
 
 export interface WebDeps {
   gql: Gql
@@ -142,6 +143,8 @@ export function createWeb(deps: WebDeps): Hono {
     })
     return respond(c, <ReorgsPage view={view} data={data} />)
   })
+
+  app.route('/', webhookRoutes({ gql, viewOf, notFound: (c, name) => notFound(c, 'page', name, null) }))
 
   app.get('/:list{[a-z]+\\.(?:csv|json)}', c =>
     exportList(c, 'home', { chain: c.req.query('chain') || null }),

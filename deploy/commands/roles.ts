@@ -1,14 +1,18 @@
+import { createAnnouncementHub } from '../../api/announcement-hub.ts'
 import { ConfigError } from '../../schema/errors.ts'
 import { blockEvents, SPLITTER_GROUP } from '../../schema/events.ts'
 import { type CommandContext, EXIT } from '../command.ts'
 import { type ChainSettings, type Config, commandLine, findChain } from '../config.ts'
+import { feedListeners } from '../live-feed.ts'
 import { startCrawlers } from '../roles/crawl.ts'
+import { startDeliverers } from '../roles/deliver.ts'
 import { createStatusBoard } from '../roles/facts.ts'
 import { type HealthDeps, startHealth } from '../roles/health.ts'
 import { type Shared, withShared } from '../roles/shared.ts'
 import { startSplitters } from '../roles/split.ts'
 import { startServing } from '../serve.ts'
 import { stopSignal } from '../stop-signal.ts'
+import { openConfiguredSending } from '../webhooks.ts'
 import { chosenChains, tell, type UpOptions, withOptions } from './up.ts'
 
 /** Follows chains, or waits until whoever leads them is gone. */
@@ -74,9 +78,39 @@ export function runApi(
 ): Promise<number> {
   const config = withOptions(context.config, options)
   return role(context, 'api', async shared => {
-    const serving = await startServing({ ...shared, config, status: createStatusBoard(shared.state) })
+    const sending = await openConfiguredSending(config)
+    const desk = sending.desk({ sql: shared.sql, chains: new Set(config.chains.keys()) })
+    const status = createStatusBoard(shared.state)
+    const serving = await startServing({ ...shared, config, status, desk })
     tell(context)(serving.addresses)
-    return serving.close
+    return async () => {
+      await serving.close()
+      await sending.close()
+    }
+  })
+}
+
+/** Makes and delivers the events of webhooks, shared with all other deliverers. */
+export function runDeliver(
+  context: CommandContext,
+  options: Pick<UpOptions, 'port' | 'host'>,
+): Promise<number> {
+  return role(context, 'deliver', async shared => {
+    const { log, logger } = shared
+    const sending = await openConfiguredSending(context.config)
+    const hub = createAnnouncementHub()
+    const feeding = new AbortController()
+    const fed = feedListeners(log, hub, logger, feeding.signal)
+    const deliverers = await startDeliverers({ ...shared, feed: hub, sending })
+    const health = await openHealth(context, options, { role: 'deliver', work: () => deliverers.work() })
+    say(context, { role: 'deliver', ...health.told })
+    return async () => {
+      await health.close()
+      await deliverers.stop()
+      feeding.abort()
+      await fed
+      await sending.close()
+    }
   })
 }
 

@@ -15,6 +15,8 @@ await withStore({ dataDirectory: directory, clickhouse: null, file: null, logger
     feed: createAnnouncementHub(),
     logger,
     version: 'development',
+    desk: null,
+    adminToken: null,
   })
   const server = serve({ fetch: api.app.fetch, port: Number(port), hostname: '127.0.0.1' })
   logger.info({ url: `http://127.0.0.1:${port}/graphql` }, 'serving')

@@ -6,7 +6,8 @@ export interface SharedLog extends BlockLog {
   /** Topics with so many partitions are there afterwards. */
   ensureTopics(topics: readonly { topic: string; partitions: number }[]): Promise<void>
   /**
-   * Takes part in sharing out the partitions of topics among all processes that do so under the same name.
+   * Takes part in sharing out the partitions of topics among all processes that do so under the same name. Again under
+   * the same name: instead of what was shared before.
    * @param onShare is told the places that are this process's, again whenever that changes.
    */
   share(

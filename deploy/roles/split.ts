@@ -61,7 +61,6 @@ export async function startSplitters(deps: SplitDeps): Promise<Splitters> {
         )
     }
     await log.ensureTopics([...slugs.map(topicOf), { topic: ANNOUNCEMENTS.topic, partitions: 1 }])
-    await membership?.close()
     membership = await log.share(
       SPLITTER_GROUP,
       slugs.map(slug => topicOf(slug).topic),

@@ -58,6 +58,8 @@ process.exitCode = await runIndex(
       clickhousePort: 0,
       kafka: null,
       clickhouse: null,
+      webhooks: { allow: [], key: null, retryMs: null },
+      adminToken: null,
       chains: new Map([[facts.slug, settings]]),
     },
     logger: pino({ level: 'error' }, pino.destination(2)),

@@ -7,21 +7,20 @@ import type { KafkaSettings } from '../../deploy/servers.ts'
 import { createSql } from '../../deploy/sql.ts'
 import { type Finished, type Running, startCli } from '../cli.ts'
 import { silent } from '../harness.ts'
-import {
-  askHttp,
-  configText,
-  type KillSettings,
-  killStoreOf,
-  type Program,
-  readRecord,
-  SLUG,
-} from './kills.ts'
+import { askHttp, configText, type Followed, killStoreOf, type Program, readRecord } from './kills.ts'
 
 const PASSWORD = 'of the test'
 
 /** Two of each, but for the store: it is the one place where the tables are. */
 const ROLES = ['crawl-1', 'crawl-2', 'split-1', 'split-2', 'api-1', 'api-2'] as const
-type Role = (typeof ROLES)[number]
+export type Role = (typeof ROLES)[number] | 'split-3'
+
+/** A program of several processes. */
+export interface Installation extends Program {
+  /** Starts one that does not run. Returns when it is ready. */
+  join(role: Role): Promise<void>
+  leave(role: Role, signal: NodeJS.Signals): Promise<Finished>
+}
 
 /**
  * Every role as processes of its own, on brokers that run already: `kill` kills one or two of them, drawn from the seed,
@@ -29,9 +28,20 @@ type Role = (typeof ROLES)[number]
  */
 export function openInstallation(
   directory: string,
-  settings: KillSettings,
-  { settings: kafka, seed, killed }: { settings: KafkaSettings; seed: string; killed: string[] },
-): Program {
+  followed: Followed,
+  {
+    settings: kafka,
+    seed,
+    killed,
+    disturb,
+  }: {
+    settings: KafkaSettings
+    seed: string
+    killed: string[]
+    /** Instead of killing: is given the process id of each role. */
+    disturb?(pids: ReadonlyMap<Role, number>): Promise<void>
+  },
+): Installation {
   const random: Randomness = createRandomness(`${seed}/installation`)
   const config = join(directory, 'wanlian.yaml')
   const running = new Map<Role, Running>()
@@ -59,7 +69,7 @@ export function openInstallation(
   async function startRole(role: Role): Promise<void> {
     const [name] = role.split('-') as ['crawl' | 'split' | 'api']
     const options = {
-      crawl: [SLUG],
+      crawl: Object.keys(followed),
       split: [],
       api: ['--port', '0', '--clickhouse-port', '0'],
     }[name]
@@ -79,13 +89,18 @@ export function openInstallation(
   }
 
   return {
+    join: startRole,
+    leave: end,
     async start() {
-      await writeFile(config, configText(settings))
+      await writeFile(config, configText(followed))
       await startStore()
       await Promise.all(ROLES.filter(role => !running.has(role)).map(startRole))
     },
     async kill() {
-      // At the very end everything that is left.
+      if (disturb) {
+        await disturb(new Map([...running].map(([role, { pid }]) => [role, pid])))
+        return
+      }
       const victims =
         random.integer(3) === 0 ? [random.pick(ROLES), random.pick(ROLES)] : [random.pick(ROLES)]
       const here = [...new Set(victims)].filter(role => running.has(role))
@@ -110,7 +125,7 @@ export function openInstallation(
       const sql = createSql({ url, username: 'default', password: PASSWORD, headers: {} })
       const opened = await openKafka(kafka, silent)
       try {
-        return await run(sql, await readRecord(opened.log, SLUG))
+        return await run(sql, slug => readRecord(opened.log, slug))
       } finally {
         await opened.close()
         await sql.close()

@@ -52,7 +52,7 @@ interface KillScript extends Course {
   final: View
 }
 
-export const SLUG = 'bitcoin-regtest'
+const SLUG = 'bitcoin-regtest'
 const PATIENCE_MS = 240_000
 
 /** A first chain, two that take its place one after the other, and kills of program and store in the middle. */
@@ -102,18 +102,23 @@ export interface Program {
   killStore(): Promise<boolean>
   /** The answer of a statement of its ClickHouse interface, or what went wrong. */
   ask(statement: string): Promise<string>
-  /** After it was stopped. */
-  look<Value>(run: (sql: SqlClient, record: Record) => Promise<Value>): Promise<Value>
+  /** After it was stopped: its tables, and what its log holds of a chain. */
+  look<Value>(
+    run: (sql: SqlClient, recordOf: (slug: string) => Promise<Record>) => Promise<Value>,
+  ): Promise<Value>
   /** Ends whatever of it still runs. */
   close(): Promise<unknown>
 }
 
-/** What a program is to follow. */
-export interface KillSettings {
-  urls: readonly string[]
-  maxReorgDepth: number
-  historyFrom: number
-}
+/** What a program is to follow: `chains` of its configuration, by slug. */
+export type Followed = Readonly<{
+  [slug: string]: {
+    endpoints: readonly string[]
+    maxReorgDepth?: number
+    history?: number
+    pollSeconds?: number
+  }
+}>
 
 /**
  * Runs `up`, or another program, over a seed's chain and kills it, or its store process, with SIGKILL while blocks are
@@ -123,7 +128,7 @@ export interface KillSettings {
 export async function runKills(
   seed: number,
   base: readonly Uint8Array[],
-  open: (directory: string, settings: KillSettings) => Program | Promise<Program> = openUp,
+  open: (directory: string, followed: Followed) => Program | Promise<Program> = openUp,
 ): Promise<KillOutcome> {
   const startedAt = Date.now()
   const script = writeKills(seed, base)
@@ -133,9 +138,12 @@ export async function runKills(
   const node = await startSimNode(seed, CALM.node, blocks, (_, params) => asked.add(params[0]))
   const { definition } = script.chain
   const program = await open(directory, {
-    urls: node.urls,
-    maxReorgDepth: definition.maxReorgDepth,
-    historyFrom: script.historyFrom,
+    [SLUG]: {
+      endpoints: node.urls,
+      maxReorgDepth: definition.maxReorgDepth,
+      history: script.historyFrom,
+      pollSeconds: 0.1,
+    },
   })
   const kills = { program: 0, store: 0 }
   const problems: Problems = []
@@ -153,11 +161,12 @@ export async function runKills(
         await program.kill()
         await program.start()
       }
-      problems.push(...(await untilAnswered(program, 'argMax(hash, height)', hash)))
+      problems.push(...(await untilAnswered(program, SLUG, 'argMax(hash, height)', hash)))
     }
     problems.push(...(await untilStored(program, script)))
     problems.push(...(await program.stop()))
-    await program.look(async (sql, record) => {
+    await program.look(async (sql, recordOf) => {
+      const record = await recordOf(SLUG)
       reorgs = record.events.filter(({ event }) => event.kind === 'revert').length
       problems.push(...(await judge({ sql, script, blocks, record })))
     })
@@ -174,18 +183,25 @@ export async function runKills(
 /** Every block, every link of them proven. */
 function untilStored(program: Program, { final, historyFrom }: KillScript): Promise<Problems> {
   const expected = `${final.length - historyFrom}\t${final.at(-1)!.hash}\t1`
-  return untilAnswered(program, `count(), argMax(hash, height), countIf(NOT has(proofs, 'parent'))`, expected)
+  const select = `count(), argMax(hash, height), countIf(NOT has(proofs, 'parent'))`
+  return untilAnswered(program, SLUG, select, expected)
 }
 
-async function untilAnswered(program: Program, select: string, expected: string): Promise<Problems> {
+/** Waits until it gives that of the blocks of a chain, as tab-separated text. */
+export async function untilAnswered(
+  program: Program,
+  slug: string,
+  select: string,
+  expected: string,
+): Promise<Problems> {
   const deadline = Date.now() + PATIENCE_MS
   let got = ''
   while (Date.now() < deadline) {
-    got = (await program.ask(`SELECT ${select} FROM blocks WHERE chain = '${SLUG}'`)).trim()
+    got = (await program.ask(`SELECT ${select} FROM blocks WHERE chain = '${slug}'`)).trim()
     if (got === expected) return []
     await pause(100)
   }
-  return [`did not reach ${expected}, got ${got}`]
+  return [`${slug} did not reach ${expected}, got ${got}`]
 }
 
 export async function askHttp(url: string, statement: string): Promise<string> {
@@ -195,21 +211,23 @@ export async function askHttp(url: string, statement: string): Promise<string> {
   )
 }
 
-/** The text of a configuration that follows the chain of a script. */
-export function configText({ urls, maxReorgDepth, historyFrom }: KillSettings): string {
-  const settings = { maxReorgDepth, history: historyFrom, pollSeconds: 0.1, endpoints: urls }
-  return JSON.stringify({ chains: { [SLUG]: settings } })
+export function configText(chains: Followed): string {
+  return JSON.stringify({ chains })
 }
 
 /** Everything in one process. */
-function openUp(directory: string, settings: KillSettings): Program {
+export function openUp(directory: string, followed: Followed): Program {
   let running: (Running & { sqlUrl: string }) | null = null
   const config = join(directory, 'wanlian.yaml')
 
   async function start(): Promise<void> {
-    await writeFile(config, configText(settings))
-    const ports = ['--port', '0', '--clickhouse-port', '0']
-    const started = startCli(['up', '--data', directory, '--config', config, ...ports], {
+    await writeFile(config, configText(followed))
+    const options = ['--data', directory, '--config', config, '--port', '0', '--clickhouse-port', '0']
+    // No other chain: some have public nodes.
+    const nodes = Object.entries(followed).flatMap(([slug, { endpoints }]) =>
+      endpoints.flatMap(url => ['--node', `${slug}=${url}`]),
+    )
+    const started = startCli(['up', ...options, ...nodes], {
       WANLIAN_LOG: 'error',
     })
     running = { ...started, sqlUrl: '' }
@@ -244,8 +262,9 @@ function openUp(directory: string, settings: KillSettings): Program {
     ask: statement => askHttp(running?.sqlUrl ?? '', statement),
     async look(run) {
       const log = await openEmbeddedLog({ directory: join(directory, 'log') })
-      const record = await readRecord(log, SLUG).finally(() => log.close())
-      return withDirectory(directory, sql => run(sql, record))
+      return withDirectory(directory, sql => run(sql, slug => readRecord(log, slug))).finally(() =>
+        log.close(),
+      )
     },
   }
 }

@@ -162,7 +162,8 @@ async function dumpTables(sql: Sql, chains: readonly string[]): Promise<{ [table
   )
 }
 
-async function dumpChain(sql: SqlClient, slug: string): Promise<{ [view: string]: string }> {
+/** All that is to be the same in every run. */
+export async function dumpChain(sql: SqlClient, slug: string): Promise<{ [view: string]: string }> {
   const dump = await dumpViews(sql, slug)
   for (const view of RUN_DEPENDENT) delete dump[view]
   const [inputs] = await sql.rows<{ rows: string; digest: string }>(
@@ -223,7 +224,10 @@ async function openEntries(sql: Sql, chain: string): Promise<Problems> {
 }
 
 /** Added blocks minus removed ones are the chain; nothing is removed that was not added, or added twice. */
-function foldAnnouncements({ announcements }: Record, { final, historyFrom }: Course): Problems {
+export function foldAnnouncements(
+  { announcements }: Record,
+  { final, historyFrom }: Pick<Course, 'final' | 'historyFrom'>,
+): Problems {
   const problems: Problems = []
   const seen = new Set<string>()
   const present = new Map<number, string>()

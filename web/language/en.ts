@@ -1,4 +1,5 @@
 import { enPages, plural } from './en-pages.ts'
+import { enWebhooks } from './en-webhooks.ts'
 
 /**
  * Every string of the site in English. Sentences that hold pieces of the page (links, amounts) are functions from the
@@ -7,6 +8,7 @@ import { enPages, plural } from './en-pages.ts'
 
 export const en = {
   ...enPages,
+  webhooks: enWebhooks,
   tag: 'en',
   ownName: 'English',
   site: {

@@ -1,9 +1,11 @@
 import type { Texts } from './en.ts'
 import { zhPages } from './zh-pages.ts'
+import { zhWebhooks } from './zh-webhooks.ts'
 
 /** 简体中文。 */
 export const zh: Texts = {
   ...zhPages,
+  webhooks: zhWebhooks,
   tag: 'zh-Hans',
   ownName: '简体中文',
   site: {

@@ -63,6 +63,7 @@ export function Page(props: PageProps) {
             <nav aria-label={text.site.navigation}>
               <a href={urls.status}>{text.statusPage.short}</a>
               <a href={urls.reorgs}>{text.reorgs.short}</a>
+              <a href={urls.webhooks}>{text.webhooks.short}</a>
               <a href={urls.graphql}>{text.site.api}</a>
             </nav>
           </div>
