@@ -55,6 +55,12 @@ async function storePid(data: string): Promise<number> {
   return (JSON.parse(await readFile(join(data, 'store.json'), 'utf8')) as { pid: number }).pid
 }
 
+test('what is done ends, though something in the process is still open', async () => {
+  const open = 'data:text/javascript,setInterval(()=>{},1e6)'
+  const { code, stdout } = await runCli(['--help'], { NODE_OPTIONS: `--import=${open}` })
+  expect([code, stdout]).toEqual([0, expect.stringContaining('wanlian')])
+}, 60_000)
+
 describeRecorded('recordings of five chains', () => {
   const chains = ['bitcoin', 'dogecoin', 'ethereum', 'ethereum-classic', 'litecoin']
   let up: Up
