@@ -12,6 +12,7 @@ const LONG = [
   'log-kafka.test.ts',
   'roles.test.ts',
   'roles-chains.test.ts',
+  'webhook-deliver.test.ts',
   'log-kafka-nodes.test.ts',
   'exactly-once.test.ts',
   'recorded-chains.test.ts',

@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { createMetrics } from '../api/metrics.ts'
 import type { Reader } from '../api/reader.ts'
+import { createWebhookMeasures, sumOf } from '../api/webhooks/measures.ts'
 import { inOrder, parseCompose, readCompose, root, SECRETS } from '../test/compose.ts'
 import { readConfig } from './config.ts'
 import { createRoleRegistry } from './roles/health.ts'
@@ -231,6 +232,7 @@ describe('what is measured', async () => {
     createMetrics({ rows: async () => [] } as unknown as Reader, { follows: () => [] }).registry,
     createRoleRegistry({ role: 'split', work: () => [], waiting: async () => [] }),
   ]
+  createWebhookMeasures(() => sumOf([])).join(registries[1]!)
   const measured = new Set(['up', 'ALERTS'])
   const labels = new Set(['job', 'instance', 'alertstate', 'le'])
   for (const registry of registries) {
@@ -305,6 +307,9 @@ describe('what is measured', async () => {
       'wanlian_scrape_errors_total',
       'wanlian_node_reachable',
       'wanlian_log_lag',
+      'wanlian_webhooks_disabled',
+      'wanlian_webhook_events_waiting',
+      'wanlian_webhook_events_unpublished',
       'up',
     ])
       expect([metric, asked.has(metric)]).toEqual([metric, true])

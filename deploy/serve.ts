@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
 import { createAnnouncementHub } from '../api/announcement-hub.ts'
 import { createApi } from '../api/server.ts'
 import { createSqlGateway } from '../api/sql-gateway.ts'
@@ -30,10 +31,16 @@ export interface ServeDeps extends Pick<Session, 'sql' | 'outsiders'> {
   logger: Logger
 }
 
+export interface Serving {
+  addresses: Addresses
+  feed: AnnouncementFeed
+  /** For measurements of other parts. */
+  registry: Registry
+  close(): Promise<void>
+}
+
 /** Serves site, API and the ClickHouse interface for outsiders. @throws ConfigError when a port cannot be had. */
-export async function startServing(
-  deps: ServeDeps,
-): Promise<{ addresses: Addresses; feed: AnnouncementFeed; close(): Promise<void> }> {
+export async function startServing(deps: ServeDeps): Promise<Serving> {
   const { config, sql, outsiders, log, status, desk, logger } = deps
   const { host } = config
   const closing: (() => Promise<unknown>)[] = []
@@ -74,7 +81,7 @@ export async function startServing(
       graphql: `${server.url}/graphql`,
       clickhouse: addressOf(host, port),
     }
-    return { addresses, feed: hub, close }
+    return { addresses, feed: hub, registry: api.registry, close }
   } catch (error) {
     await close()
     throw error

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
+import { createWebhookMeasures } from '../api/webhooks/measures.ts'
 import { startWebhookWorker } from '../api/webhooks/worker.ts'
 import { type ChainSettings, type Config, commandLine } from './config.ts'
 import { openControl } from './control.ts'
@@ -61,8 +62,17 @@ export async function runEverything(
       const desk = sending.desk({ sql, chains: new Set(config.chains.keys()) })
       const serving = await startServing({ config, sql, outsiders, log, status: pipeline, desk, logger })
       closing.push(() => serving.close())
-      const { feed } = serving
-      const worker = startWebhookWorker({ sql, feed, logger, share: EVERYTHING, ...sending.worker })
+      const { feed, registry } = serving
+      const measures = createWebhookMeasures(() => worker.figures())
+      const worker = startWebhookWorker({
+        sql,
+        feed,
+        logger,
+        share: EVERYTHING,
+        onAttempt: measures.onAttempt,
+        ...sending.worker,
+      })
+      measures.join(registry)
       closing.push(() => worker.stop())
 
       const control = await openControl(dataDirectory, pipeline, logger).catch(error => {
@@ -110,6 +120,7 @@ async function runShared(
       closing.push(() => serving.close())
       const deliverers = await startDeliverers({ ...shared, feed: serving.feed, sending })
       closing.push(() => deliverers.stop())
+      deliverers.measure(serving.registry)
       onReady(serving.addresses)
       await stop
       logger.info({}, 'stopping')

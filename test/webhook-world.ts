@@ -76,8 +76,8 @@ export async function startReceiver(): Promise<Receiver> {
 }
 
 /** A chain on paper in a real store, with webhooks on it. */
-export interface WebhookWorld {
-  store: TestStore
+export interface WebhookWorld<Store extends WorldStore = TestStore> {
+  store: Store
   desk: WebhookDesk
   slug: string
   /** Blocks of a fork on top of what is stored. */
@@ -92,8 +92,18 @@ export interface WebhookWorld {
   close(): Promise<void>
 }
 
+/** Where a world's rows are; closed with it. */
+export type WorldStore = Pick<TestStore, 'sql' | 'close'>
+
 export async function openWebhookWorld(slug = 'paper'): Promise<WebhookWorld> {
-  const store = await openTestStore()
+  return openWebhookWorldIn(await openTestStore(), slug)
+}
+
+/** The same in a store that is there already. */
+export async function openWebhookWorldIn<Store extends WorldStore>(
+  store: Store,
+  slug: string,
+): Promise<WebhookWorld<Store>> {
   const { sql } = store
   const chain = paperChain(slug)
   await registerChain(sql, chain.definition)
@@ -128,7 +138,7 @@ export async function openWebhookWorld(slug = 'paper'): Promise<WebhookWorld> {
   }
   const hashAt = (height: number) => paperHash(height, forks[height]!).toString('hex')
 
-  const world: WebhookWorld = {
+  const world: WebhookWorld<Store> = {
     store,
     slug,
     desk: sending.desk({ sql, chains: new Set([slug]) }),

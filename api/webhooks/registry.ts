@@ -58,6 +58,8 @@ export interface WebhookState {
   lanes: Lane[]
   /** Newest event when this was noted. */
   sequence: number
+  /** Newest event that is in the topic, where there is one. */
+  published: number
 }
 
 export interface Replay {
@@ -278,5 +280,6 @@ export function firstState({ definition, starts }: Registered): WebhookState {
     disabled: null,
     lanes,
     sequence: first - 1,
+    published: first - 1,
   }
 }

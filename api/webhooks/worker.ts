@@ -12,6 +12,7 @@ import { takeLease } from './lease.ts'
 import { createNotes } from './notes.ts'
 import { createOutbox, type Event } from './outbox.ts'
 import { createPlanner, type Planned } from './planner.ts'
+import { createPublisher, type EventTopic } from './publisher.ts'
 import { createRegistry, firstState, type Registered, type WebhookState } from './registry.ts'
 
 export interface WorkerDeps extends Pick<CourierDeps, 'post' | 'sign' | 'retry'> {
@@ -21,8 +22,8 @@ export interface WorkerDeps extends Pick<CourierDeps, 'post' | 'sign' | 'retry'>
   logger: Logger
   /** Which of how many shares of the webhooks this worker has. */
   share: { index: number; of: number }
-  /** Told of events once they are stored: they are published elsewhere too. */
-  onEvents?(events: readonly Event[]): Promise<void>
+  /** Where the events are published too. */
+  topic?: EventTopic
   onAttempt?(delivery: Delivery): void
 }
 
@@ -30,8 +31,12 @@ export interface WorkerDeps extends Pick<CourierDeps, 'post' | 'sign' | 'retry'>
 export interface WorkerFigures {
   webhooks: number
   failing: number
+  /** Those that stand still until they are resumed. */
+  disabled: number
   /** Events that were made and not taken yet. */
   waiting: number
+  /** Events that were made and are not in the topic yet, where there is one. */
+  unpublished: number
 }
 
 /** Makes and delivers the events of a share of the webhooks. */
@@ -87,11 +92,16 @@ export function startWebhookWorker(deps: WorkerDeps): WebhookWorker {
       return {
         webhooks: all.length,
         failing: all.filter(({ courier }) => courier.state.failingSince !== null).length,
+        disabled: all.filter(({ courier, registered }) => courier.state.disabled === registered.version)
+          .length,
         waiting: all.reduce(
           (sum, { planned, courier, registered }) =>
             sum + (registered.definition.url === null ? 0 : planned.sequence - courier.state.delivered),
           0,
         ),
+        unpublished: deps.topic
+          ? all.reduce((sum, { planned, courier }) => sum + (planned.sequence - courier.state.published), 0)
+          : 0,
       }
     },
     async stop() {
@@ -125,6 +135,8 @@ async function serve(
   stopped.addEventListener('abort', () => end(), { once: true })
   if (stopped.aborted) end()
 
+  const onPublished = (webhook: string) => void dirty.add(webhook)
+  const publisher = deps.topic && createPublisher({ topic: deps.topic, outbox, logger, signal, onPublished })
   const planner = createPlanner({
     view: createChainView(createReader(sql, { maxSeconds: STATEMENT_SECONDS })),
     outbox,
@@ -138,8 +150,10 @@ async function serve(
         if (own) own.push(event)
         else byWebhook.set(event.webhook, [event])
       }
-      for (const [id, own] of byWebhook) served.get(id)?.courier.offer(own, own.at(-1)!.sequence)
-      await deps.onEvents?.(events)
+      for (const [id, own] of byWebhook) {
+        served.get(id)?.courier.offer(own, own.at(-1)!.sequence)
+        publisher?.offer(id, own)
+      }
     },
   })
 
@@ -149,6 +163,7 @@ async function serve(
     for (const [id, { courier }] of served) {
       if (present.has(id)) continue
       await courier.stop()
+      publisher?.remove(id)
       served.delete(id)
     }
     for (const one of served.values()) {
@@ -172,6 +187,7 @@ async function serve(
       const told = newest.get(registered.id)
       if (told) catchUp(state, told)
       served.set(registered.id, { registered, ...open(registered, state) })
+      publisher?.add(registered.id, state, state.sequence)
       dirty.add(registered.id)
     }
   }
@@ -272,6 +288,7 @@ async function serve(
     keep('plan', plan),
     keep('listen', listen),
     keep('save', keepSaving),
+    ...(publisher ? [keep('publish', () => publisher.work())] : []),
   ])
   await Promise.all([...served.values()].map(({ courier }) => courier.stop()))
   try {

@@ -102,7 +102,11 @@ export function runDeliver(
     const feeding = new AbortController()
     const fed = feedListeners(log, hub, logger, feeding.signal)
     const deliverers = await startDeliverers({ ...shared, feed: hub, sending })
-    const health = await openHealth(context, options, { role: 'deliver', work: () => deliverers.work() })
+    const health = await openHealth(context, options, {
+      role: 'deliver',
+      work: () => deliverers.work(),
+      measure: registry => deliverers.measure(registry),
+    })
     say(context, { role: 'deliver', ...health.told })
     return async () => {
       await health.close()

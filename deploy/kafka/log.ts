@@ -6,6 +6,7 @@ import { openBroker } from './broker.ts'
 import { createClient } from './client.ts'
 import { openCursors } from './cursors.ts'
 import { joinGroup, type Membership } from './groups.ts'
+import { createPublisher, type Publisher } from './publisher.ts'
 import { openReader } from './reader.ts'
 import { createWriter } from './writer.ts'
 
@@ -22,6 +23,8 @@ export interface KafkaLog extends BlockLog {
     topics: readonly string[],
     onShare: (mine: readonly TopicPartition[]) => void,
   ): Promise<{ close(): Promise<void> }>
+  /** Writes plain records for programs of others into a topic that nobody appends to. */
+  publish: Publisher['publish']
   /** Records that a group has before it in a place. */
   lag(place: TopicPartition, group: string): Promise<bigint>
 }
@@ -54,6 +57,7 @@ export async function openKafkaLog(settings: KafkaSettings, deps: KafkaLogDeps):
   const shared = { kafka, broker, logger, closing: closing.signal, ...silence }
   const reader = openReader({ ...shared, prefix, onPassedOver: movePast })
   const writer = createWriter({ ...shared, reader, now })
+  const publisher = createPublisher(kafka)
   const cursors = openCursors({ kafka, broker, reader, topic: `${prefix}cursors` })
   const memberships = new Map<string, Membership>()
   /** Where groups are, as far as this process committed it. */
@@ -139,6 +143,7 @@ export async function openKafkaLog(settings: KafkaSettings, deps: KafkaLogDeps):
         },
       }
     },
+    publish: (place, records) => publisher.publish(inKafka(place), records),
     async lag(place, group) {
       const extent = await broker.extent(inKafka(place))
       if (!extent) return 0n
@@ -149,7 +154,7 @@ export async function openKafkaLog(settings: KafkaSettings, deps: KafkaLogDeps):
     async close() {
       closing.abort()
       await Promise.all([...memberships.values()].map(member => member.close()))
-      await Promise.all([writer.close(), cursors.close(), reader.close()])
+      await Promise.all([writer.close(), publisher.close(), cursors.close(), reader.close()])
       await broker.close()
     },
   }

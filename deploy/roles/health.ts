@@ -18,6 +18,8 @@ export interface HealthDeps {
   work(): readonly { name: string; problem: string | null }[]
   /** Asked at every scrape. */
   waiting?(): Promise<readonly Waiting[]>
+  /** Adds more measurements. */
+  measure?(registry: Registry): void
 }
 
 /** `/health` and `/metrics`. @throws ConfigError when the port cannot be had. */
@@ -27,8 +29,10 @@ export async function startHealth({
   role,
   work,
   waiting,
+  measure,
 }: HealthDeps): Promise<{ url: string; close(): Promise<void> }> {
   const registry = createRoleRegistry({ role, work, ...(waiting && { waiting }) })
+  measure?.(registry)
   const app = new Hono()
   app.get('/health', context => context.json({ status: 'ok', role, work: work() }))
   app.get('/metrics', async context =>

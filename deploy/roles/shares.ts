@@ -1,5 +1,6 @@
 import { blockEvents, HISTORY_PARTITION, TIP_PARTITION } from '../../schema/events.ts'
 import type { BlockLog, TopicPartition } from '../../schema/ports.ts'
+import type { Publisher } from '../kafka/publisher.ts'
 
 /** A log that several processes share. */
 export interface SharedLog extends BlockLog {
@@ -15,6 +16,8 @@ export interface SharedLog extends BlockLog {
     topics: readonly string[],
     onShare: (mine: readonly TopicPartition[]) => void,
   ): Promise<{ close(): Promise<void> }>
+  /** Writes plain records for programs of others into a topic that nobody appends to. */
+  publish: Publisher['publish']
 }
 
 /** The topic of a chain's block events, as it is made. */
