@@ -44,6 +44,20 @@ async function kill(child: ChildProcess): Promise<void> {
   await once(child, 'exit')
 }
 
+/** Whoever sends finds that out by himself; who writes blocks waits until it is there again. */
+async function killStore(): Promise<void> {
+  const { sql, store } = world.store
+  const pid = store.pid()
+  process.kill(pid, 'SIGKILL')
+  await until('another store', async () => store.pid() !== pid && (await isThere(sql)))
+}
+
+const isThere = (sql: WebhookWorld['store']['sql']) =>
+  sql.rows('SELECT 1').then(
+    () => true,
+    () => false,
+  )
+
 /** Fails, drops, answers late; sometimes takes an event and does not say so. */
 function trouble(receiver: Receiver, random: Randomness): void {
   receiver.answer = async () => {
@@ -76,7 +90,7 @@ function folded(receiver: Receiver): Map<number, string> {
 }
 
 test.each(SEEDS)(
-  'seed %i: the sender is killed again and again, blocks come and go, the endpoint fails: nothing is lost, doubled or out of order',
+  'seed %i: sender and store are killed again and again, blocks come and go, the endpoint fails: nothing is lost, doubled or out of order',
   async seed => {
     const random = createRandomness(`webhooks/${seed}`)
     const receiver = await startReceiver()
@@ -97,6 +111,7 @@ test.each(SEEDS)(
           await kill(child)
           child = startChild()
         }
+        if (random.integer(8) === 0) await killStore()
         if (random.integer(2) === 0) await world.grow(1 + random.integer(4))
         else await world.reorg(1 + random.integer(6), ++fork, random.integer(3))
       }
