@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createRandomness, type Randomness } from '../deploy/dev/randomness.ts'
 import {
+  foldBlocks,
   openWebhookWorld,
   type Receiver,
   SECRET_KEY,
@@ -69,26 +70,6 @@ function trouble(receiver: Receiver, random: Randomness): void {
   }
 }
 
-/** The chain as someone has it who believed every event in its order. */
-function folded(receiver: Receiver): Map<number, string> {
-  const held = new Map<number, string>()
-  let sequence = -1
-  for (const body of receiver.taken()) {
-    expect(body.sequence).toBe(++sequence)
-    if (body.type === 'block.added') {
-      expect([body.height, held.has(body.height)]).toEqual([body.height, false])
-      const below = held.get(body.height - 1)
-      if (below !== undefined) expect([body.height, body.data.parentHash]).toEqual([body.height, below])
-      held.set(body.height, body.hash)
-    } else if (body.type === 'block.removed') {
-      expect([body.height, held.get(body.height)]).toEqual([body.height, body.hash])
-      expect(Math.max(...held.keys())).toBe(body.height)
-      held.delete(body.height)
-    }
-  }
-  return held
-}
-
 test.each(SEEDS)(
   'seed %i: sender and store are killed again and again, blocks come and go, the endpoint fails: nothing is lost, doubled or out of order',
   async seed => {
@@ -121,7 +102,7 @@ test.each(SEEDS)(
         'SELECT height, hash FROM blocks WHERE chain = {chain:String} AND height >= {from:UInt64} ORDER BY height',
         { chain: world.slug, from },
       )
-      const held = [...folded(receiver)].sort((a, b) => a[0] - b[0])
+      const held = [...foldBlocks(receiver.taken())].map(([height, { hash }]) => [height, hash])
       expect(held).toEqual(stored.map(({ height, hash }) => [Number(height), hash]))
       const texts = new Map<string, Set<string>>()
       for (const { body, text } of receiver.requests)

@@ -174,6 +174,32 @@ export async function openWebhookWorldIn<Store extends WorldStore>(
   return world
 }
 
+/**
+ * The blocks of a chain as someone has them who believed every event in its order. Fails where an event cannot be: out of
+ * order, a block beside one of the same height or not on top of the one below, the end of one that is not the highest.
+ */
+export function foldBlocks(taken: readonly EventBody[]): Map<number, EventBody> {
+  const held = new Map<number, EventBody>()
+  for (const [at, body] of taken.entries()) {
+    const { height, hash, sequence, type, data } = body
+    if (sequence !== at) throw new Error(`expected event ${at}, got ${sequence}`)
+    if (height === null || hash === null) continue
+    const wrong = (reason: string) => new Error(`${sequence} ${type} ${height} ${hash}: ${reason}`)
+    if (type === 'block.added') {
+      if (held.has(height)) throw wrong(`${held.get(height)!.hash} stands there`)
+      const below = held.get(height - 1)
+      if (below ? below.hash !== data.parentHash : held.size > 0) throw wrong('it is not on top')
+      held.set(height, body)
+    } else if (type === 'block.removed') {
+      const added = held.get(height)
+      if (added?.hash !== hash || held.has(height + 1)) throw wrong('it is not the highest')
+      if (data.undoes !== added.sequence || data.oldHash !== hash) throw wrong('it undoes another')
+      held.delete(height)
+    }
+  }
+  return held
+}
+
 export async function until(
   what: string,
   done: () => boolean | Promise<boolean>,
