@@ -1,6 +1,16 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { eventBodyShape, type WebhookRequest } from '../api/webhooks/contract.ts'
-import { openWebhookWorld, type Receiver, startReceiver, until, type WebhookWorld } from './webhook-world.ts'
+import { defaultSchedule, retryDelay } from '../api/webhooks/retry.ts'
+import type { WorkerDeps } from '../api/webhooks/worker.ts'
+import { createRandomness } from '../deploy/dev/randomness.ts'
+import {
+  foldBlocks,
+  openWebhookWorld,
+  type Receiver,
+  startReceiver,
+  until,
+  type WebhookWorld,
+} from './webhook-world.ts'
 
 const opened: { close(): Promise<void> }[] = []
 afterEach(async () => {
@@ -114,6 +124,88 @@ describe('a webhook', () => {
     const deliveries = await world.desk.deliveries(webhook.id, { limit: 100 })
     expect(new Set(deliveries.map(({ status }) => status))).toEqual(new Set([500, null, 204, 302, 429]))
     expect(JSON.stringify(deliveries)).not.toMatch(/v1,|whsec/)
+  })
+})
+
+/** The usual schedule on a clock that runs so many times faster. */
+const inHaste =
+  (haste: number): WorkerDeps['retry'] =>
+  (attempt, failingForMs, retryAfterMs) => {
+    const settings = { schedule: defaultSchedule, random: Math.random }
+    const delay = retryDelay(attempt, failingForMs * haste, retryAfterMs, settings)
+    return delay === null ? null : delay / haste
+  }
+const DAY_MS = 24 * 3_600_000
+
+describe('an endpoint that fails for long', () => {
+  test('answers 500 for a day: it is asked less and less, then it gets everything, in order', async () => {
+    const { world, receiver } = await open()
+    await world.grow(3)
+    const { webhook } = await blocks(receiver, world, { start: { height: 0 } })
+    world.start({ retry: inHaste(20_000) })
+    await until('what was there', () => receiver.taken().length === 4)
+    const began = Date.now()
+    receiver.answer = () => (Date.now() - began < DAY_MS / 20_000 ? 500 : 204)
+    await world.grow(1)
+    await until('the first refusal', () => receiver.requests.at(-1)?.status === 500)
+    await world.grow(3)
+    await world.reorg(2, 1, 2)
+    await until('the failure to show', async () => (await world.desk.get(webhook.id))?.status === 'failing')
+    await until('all of it', () => receiver.taken().at(-1)?.hash === world.hashAt(world.height()))
+    const held = foldBlocks(receiver.taken())
+    expect([...held.values()].map(({ hash }) => hash)).toEqual(
+      Array.from({ length: world.height() + 1 }, (_, height) => world.hashAt(height)),
+    )
+    const refused = receiver.requests.filter(({ status }) => status === 500)
+    expect(new Set(refused.map(({ body }) => body.sequence))).toEqual(new Set([4]))
+    expect(refused.length).toBeGreaterThan(5)
+    expect(refused.length).toBeLessThan(20)
+  })
+
+  test('for longer than anybody tries: it stands still, says so, and goes on without a gap when it is resumed', async () => {
+    const { world, receiver } = await open()
+    await world.grow(2)
+    const { webhook } = await blocks(receiver, world, { start: { height: 0 } })
+    world.start({ retry: inHaste(100_000) })
+    await until('what was there', () => receiver.taken().length === 3)
+    receiver.answer = () => 503
+    await world.grow(4)
+    await until('the end of patience', async () => (await world.desk.get(webhook.id))?.status === 'disabled')
+    const asked = receiver.requests.length
+    await world.reorg(1, 1, 3)
+    receiver.answer = () => 204
+    expect(receiver.requests.length).toBe(asked)
+    await world.desk.resume(webhook.id)
+    await until('all of it', () => receiver.taken().at(-1)?.hash === world.hashAt(world.height()))
+    expect([...foldBlocks(receiver.taken()).keys()]).toEqual([...Array(world.height() + 1).keys()])
+  })
+
+  test('answers in another order than it was asked: what it took is in order all the same', async () => {
+    const { world, receiver } = await open()
+    const random = createRandomness('acks')
+    const held: (() => void)[] = []
+    receiver.answer = async () => {
+      await new Promise<void>(resolve => held.push(resolve))
+      return random.integer(4) === 0 ? 500 : 204
+    }
+    const releasing = setInterval(() => held.splice(random.integer(held.length || 1), 1)[0]?.(), 15)
+    opened.push({ close: async () => clearInterval(releasing) })
+    await world.grow(10)
+    const { webhook } = await blocks(receiver, world, { start: { height: 0 } })
+    world.start()
+    await until('some events', () => receiver.taken().length > 5)
+    for (let at = 0; at < 3; at++) await world.desk.replay(webhook.id, { from: { sequence: 1 } })
+    await world.grow(10)
+    await world.reorg(4, 1, 2)
+    await until('all of it', () => receiver.taken().at(-1)?.hash === world.hashAt(world.height()))
+    const again = (sequence: number) =>
+      receiver.requests.filter(({ body, status }) => body.sequence === sequence && status === 204).length
+    await until('what is sent again', () => [1, 2, 3, 4, 5].every(sequence => again(sequence) === 4))
+    expect(foldBlocks(receiver.taken()).size).toBe(world.height() + 1)
+    const texts = new Map<string, Set<string>>()
+    for (const { body, text } of receiver.requests)
+      texts.set(body.id, (texts.get(body.id) ?? new Set()).add(text))
+    expect([...texts.values()].every(different => different.size === 1)).toBe(true)
   })
 })
 
