@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { defaultSchedule } from '../api/webhooks/retry.ts'
 import { knownChains } from '../crawlers/chains.ts'
 import { ConfigError } from '../schema/errors.ts'
 import { openAdminToken } from './admin-token.ts'
@@ -340,6 +341,26 @@ describe('webhooks and their operator', () => {
         `webhooks.allow.0: expected an IP address, a network like 10.0.0.0/8, or a host name, got ${JSON.stringify(wrong)}`,
       )
     }
+  })
+
+  test('when they are tried again, and how long attempts are kept', async () => {
+    expect((await read('')).webhooks).toMatchObject({ schedule: defaultSchedule, keepDays: 30 })
+    const retry = { firstSeconds: 0.5, factor: 2, longestHours: 1, giveUpHours: 48 }
+    const text = JSON.stringify({ webhooks: { retry, keepDays: 7 } })
+    const schedule = { firstMs: 500, factor: 2, mostMs: 3_600_000, giveUpMs: 172_800_000 }
+    expect((await read(text)).webhooks).toMatchObject({ schedule, keepDays: 7 })
+    const environment = { WANLIAN_WEBHOOK_RETRY_MS: '20' }
+    expect((await read(text, environment)).webhooks.schedule).toEqual({ ...schedule, firstMs: 20 })
+    for (const [name, wrong] of Object.entries({
+      firstSeconds: 0,
+      factor: 0.5,
+      longestHours: -1,
+      giveUpHours: 1e9,
+    }))
+      expect(await refusal(JSON.stringify({ webhooks: { retry: { [name]: wrong } } }))).toContain(
+        `webhooks.retry.${name}: `,
+      )
+    expect(await refusal('webhooks: { keepDays: 0 }')).toContain('webhooks.keepDays: ')
   })
 
   test("the operator's token is of the environment, or is made once", async () => {

@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { defaultSchedule, type RetrySchedule } from '../api/webhooks/retry.ts'
 import type { Chain } from '../crawlers/chain.ts'
 import { knownChains } from '../crawlers/chains.ts'
 import { type EndpointSettings, hideCredentials } from '../crawlers/endpoint.ts'
@@ -102,6 +103,19 @@ function isAllowable(text: string): boolean {
   return more.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128)
 }
 
+const hours = z.number().positive().max(8_760)
+const webhooksShape = object({
+  allow: z.array(allowed).optional(),
+  retry: object({
+    firstSeconds: z.number().min(0.001).max(86_400).optional(),
+    factor: z.number().min(1).max(100).optional(),
+    longestHours: hours.optional(),
+    giveUpHours: hours.optional(),
+  }).optional(),
+  keepDays: z.int().min(1).max(3_650).optional(),
+})
+const KEEP_DAYS = 30
+
 const fileSchema = object({
   data: z.string().min(1).optional(),
   host: z.string().min(1).optional(),
@@ -109,7 +123,7 @@ const fileSchema = object({
   clickhousePort: portNumber.optional(),
   kafka: kafkaShape.optional(),
   clickhouse: clickhouseShape.optional(),
-  webhooks: object({ allow: z.array(allowed).optional() }).optional(),
+  webhooks: webhooksShape.optional(),
   chains: z.record(slug, chainEntry).optional(),
 })
 
@@ -144,8 +158,10 @@ export interface Config {
     allow: readonly string[]
     /** What keeps their secrets, where the environment has it: 32 bytes; else `webhooks.key` of the data directory. */
     key: Uint8Array | null
-    /** Milliseconds before what was not taken is sent again for the first time; null for the usual. */
-    retryMs: number | null
+    /** When what was not taken is sent again. */
+    schedule: RetrySchedule
+    /** Days for which attempts are kept. */
+    keepDays: number
   }
   /** What the operator proves himself with, where the environment says so; else `admin.token` of the data directory. */
   adminToken: string | null
@@ -178,7 +194,8 @@ export async function readConfig(sources: ConfigSources): Promise<Config> {
     webhooks: {
       allow: file.webhooks?.allow ?? [],
       key: secretKeyOf(sources.environment.WANLIAN_SECRET_KEY),
-      retryMs: retryMsOf(sources.environment.WANLIAN_WEBHOOK_RETRY_MS),
+      schedule: scheduleOf(file.webhooks?.retry, sources.environment.WANLIAN_WEBHOOK_RETRY_MS),
+      keepDays: file.webhooks?.keepDays ?? KEEP_DAYS,
     },
     adminToken: adminTokenOf(sources.environment.WANLIAN_ADMIN_TOKEN),
     chains: chainSettings(file, dirname(resolve(named ?? 'wanlian.yaml'))),
@@ -200,6 +217,25 @@ function secretKeyOf(text: string | undefined): Uint8Array | null {
 }
 
 const LONGEST_RETRY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+
+function scheduleOf(
+  retry: NonNullable<z.output<typeof webhooksShape>['retry']> | undefined,
+  first: string | undefined,
+): RetrySchedule {
+  const { firstMs, factor, mostMs, giveUpMs } = defaultSchedule
+  const {
+    firstSeconds = firstMs / 1_000,
+    longestHours = mostMs / HOUR_MS,
+    giveUpHours = giveUpMs / HOUR_MS,
+  } = retry ?? {}
+  return {
+    firstMs: retryMsOf(first) ?? firstSeconds * 1_000,
+    factor: retry?.factor ?? factor,
+    mostMs: longestHours * HOUR_MS,
+    giveUpMs: giveUpHours * HOUR_MS,
+  }
+}
 
 function retryMsOf(text: string | undefined): number | null {
   if (!text) return null

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import type { WebhookDesk } from '../api/webhooks/contract.ts'
 import { createWebhookDesk, type DeskDeps, validSecrets } from '../api/webhooks/desk.ts'
 import { createTargetGuard } from '../api/webhooks/guard.ts'
-import { defaultSchedule, retryDelay } from '../api/webhooks/retry.ts'
+import { type RetrySchedule, retryDelay } from '../api/webhooks/retry.ts'
 import { createSender } from '../api/webhooks/sender.ts'
 import { signatureHeaders } from '../api/webhooks/signature.ts'
 import { createVault } from '../api/webhooks/vault.ts'
@@ -18,7 +18,7 @@ import { withStore } from './sql-session.ts'
 /** What sends webhooks, and what manages them: both hold the key to their secrets. */
 export interface Sending {
   desk(deps: Pick<DeskDeps, 'sql' | 'chains'>): WebhookDesk
-  worker: Pick<WorkerDeps, 'post' | 'sign' | 'retry'>
+  worker: Pick<WorkerDeps, 'post' | 'sign' | 'retry' | 'keepDays'>
   close(): Promise<void>
 }
 
@@ -26,14 +26,14 @@ export function openSending(settings: {
   /** 32 bytes. */
   key: Uint8Array
   allow: readonly string[]
-  /** Milliseconds before the second attempt. */
-  retryMs: number | null
+  schedule: RetrySchedule
+  keepDays: number
   version: string
 }): Sending {
   const vault = createVault(settings.key)
   const guard = createTargetGuard(settings)
   const sender = createSender({ guard, version: settings.version })
-  const schedule = { ...defaultSchedule, ...(settings.retryMs !== null && { firstMs: settings.retryMs }) }
+  const { schedule, keepDays } = settings
   const sign: DeskDeps['sign'] = (webhook, { id, body }, at) =>
     signatureHeaders({ id, body, at, secrets: validSecrets(vault, webhook, at.getTime()) })
   return {
@@ -45,10 +45,12 @@ export function openSending(settings: {
         vault,
         post: sender,
         sign,
+        keepDays,
       }),
     worker: {
       post: sender,
       sign,
+      keepDays,
       retry: (attempt, failingForMs, retryAfterMs) =>
         retryDelay(attempt, failingForMs, retryAfterMs, { schedule, random: Math.random }),
     },
@@ -63,9 +65,8 @@ export async function openConfiguredSending({
   webhooks,
   dataDirectory,
 }: Pick<Config, 'webhooks' | 'dataDirectory'>): Promise<Sending> {
-  const { allow, retryMs } = webhooks
   const [key, version] = [webhooks.key ?? (await keyOf(dataDirectory)), await productVersion()]
-  return openSending({ allow, retryMs, version, key })
+  return openSending({ ...webhooks, version, key })
 }
 
 /** For commands: whoever works with the store, running or not, notices what is changed. */

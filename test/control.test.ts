@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { defaultSchedule } from '../api/webhooks/retry.ts'
 import type { Chain } from '../crawlers/chain.ts'
 import { bitcoinRegtest } from '../crawlers/chains/bitcoin-regtest.ts'
 import { runIndex } from '../deploy/commands/index.ts'
@@ -72,7 +73,7 @@ async function viewsOfCleanRun(url: string, head: number): Promise<Record<string
     clickhousePort: 0,
     kafka: null,
     clickhouse: null,
-    webhooks: { allow: [], key: null, retryMs: null },
+    webhooks: { allow: [], key: null, schedule: defaultSchedule, keepDays: 30 },
     adminToken: null,
     chains: new Map([[FIRST, settingsOf(bitcoinRegtest, url)]]),
   }

@@ -4,14 +4,14 @@ import type { EventBody } from '../api/webhooks/contract.ts'
 import { startWebhookWorker } from '../api/webhooks/worker.ts'
 import type { Chain } from '../crawlers/chain.ts'
 import type { SqlClient } from '../deploy/sql.ts'
-import { openSending } from '../deploy/webhooks.ts'
 import type { AnnouncementFeed } from '../schema/events.ts'
 import { registerChain } from '../splitter/chain-row.ts'
 import { openTestStore, silent, type TestStore } from './harness.ts'
 import { runScript } from './sim/run.ts'
 import { mineBase } from './sim/script.ts'
 import { stormDepth, writeFlipFlop, writeStorm } from './sim/storm.ts'
-import { foldBlocks, SECRET_KEY, startReceiver, until as untilTold } from './webhook-world.ts'
+import { openTestSending, SECRET_KEY } from './webhook-desk.ts'
+import { foldBlocks, startReceiver, until as untilTold } from './webhook-world.ts'
 
 /** `npm run storm` asks for 60. */
 const ROUNDS = Number(process.env.WANLIAN_ROUNDS ?? 12)
@@ -40,7 +40,7 @@ async function listen(sql: SqlClient, chain: Chain, from: number) {
   const { slug } = chain.definition
   await registerChain(sql, chain.definition)
   const receiver = await startReceiver()
-  const sending = openSending({ key: SECRET_KEY, allow: [], retryMs: 20, version: 'test' })
+  const sending = openTestSending(SECRET_KEY)
   await sending.desk({ sql, chains: new Set([slug]) }).add({
     url: receiver.url,
     chains: [slug],

@@ -11,10 +11,10 @@ import type { KafkaSettings } from '../deploy/servers.ts'
 import { createSql } from '../deploy/sql.ts'
 import { type Running, startCli } from './cli.ts'
 import { describeKafka, startKafka, type TestKafka, whyNoKafka } from './kafka.ts'
+import { SECRET_KEY } from './webhook-desk.ts'
 import {
   openWebhookWorldIn,
   type Receiver,
-  SECRET_KEY,
   startReceiver,
   until,
   type WebhookWorld,

@@ -4,11 +4,11 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createRandomness, type Randomness } from '../deploy/dev/randomness.ts'
+import { SECRET_KEY } from './webhook-desk.ts'
 import {
   foldBlocks,
   openWebhookWorld,
   type Receiver,
-  SECRET_KEY,
   startReceiver,
   until,
   type WebhookWorld,

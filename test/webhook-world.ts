@@ -4,15 +4,12 @@ import type { AddressInfo } from 'node:net'
 import { createAnnouncementHub } from '../api/announcement-hub.ts'
 import type { EventBody, WebhookDesk } from '../api/webhooks/contract.ts'
 import { startWebhookWorker, type WebhookWorker, type WorkerDeps } from '../api/webhooks/worker.ts'
-import { openSending } from '../deploy/webhooks.ts'
 import { registerChain } from '../splitter/chain-row.ts'
 import { createIngest } from '../splitter/ingest.ts'
 import { openWriter } from '../splitter/writer.ts'
 import { openTestStore, silent, type TestStore } from './harness.ts'
 import { type PaperBlock, paperBlocks, paperChain, paperHash } from './paper-chain.ts'
-
-/** Whoever is to open what the world's desk has sealed. */
-export const SECRET_KEY = Buffer.alloc(32, 7)
+import { openTestSending, SECRET_KEY } from './webhook-desk.ts'
 
 /** A request that came, and what became of it. */
 export interface Received {
@@ -112,7 +109,7 @@ export async function openWebhookWorldIn<Store extends WorldStore>(
   const forks: number[] = []
   let offset = 0n
   const hub = createAnnouncementHub()
-  const sending = openSending({ key: SECRET_KEY, allow: [], retryMs: 20, version: 'test' })
+  const sending = openTestSending(SECRET_KEY)
   const workers: WebhookWorker[] = []
 
   async function put(blocks: readonly PaperBlock[]): Promise<void> {

@@ -124,6 +124,10 @@ describe('a webhook', () => {
     const deliveries = await world.desk.deliveries(webhook.id, { limit: 100 })
     expect(new Set(deliveries.map(({ status }) => status))).toEqual(new Set([500, null, 204, 302, 429]))
     expect(JSON.stringify(deliveries)).not.toMatch(/v1,|whsec/)
+    const [kept] = await world.store.sql.rows<{ days: number[] }>(
+      "SELECT groupUniqArray(dateDiff('day', time, expires)) AS days FROM wanlian.webhook_deliveries",
+    )
+    expect(kept!.days.map(Number)).toEqual([30])
   })
 })
 

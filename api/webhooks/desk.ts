@@ -27,6 +27,8 @@ import { createSecret } from './signature.ts'
 import type { Vault } from './vault.ts'
 
 export interface DeskDeps {
+  /** Days for which attempts are kept. */
+  keepDays: number
   sql: Sql
   /** Slugs that may be named. */
   chains: ReadonlySet<string>
@@ -143,7 +145,7 @@ export function createWebhookDesk(deps: DeskDeps): WebhookDesk {
         signal: new AbortController().signal,
       })
       const delivery = deliveryOf(id, event, { at, number: 1, origin: 'test', headers, outcome })
-      const notes = createNotes(sql)
+      const notes = createNotes(sql, deps.keepDays)
       notes.delivery(delivery)
       await notes.write(null)
       return delivery

@@ -74,7 +74,7 @@ const LOCAL_NAMES =
   /(?:^|\.)(?:localhost|local|internal|intranet|lan|home|corp|private|home\.arpa|localdomain|ip6-localhost|ip6-loopback)$/
 
 export interface GuardSettings {
-  /** Networks (`10.1.0.0/16`), hosts, or host:port that webhooks may reach all the same. */
+  /** Addresses, networks (`10.1.0.0/16`) and host names that webhooks may reach all the same. */
   allow: readonly string[]
   lookup?: typeof resolve
 }
@@ -108,19 +108,12 @@ export function createTargetGuard({ allow, lookup = resolve }: GuardSettings): T
     return allowPrivate && OPENED.has(rule) ? null : rule
   }
 
-  const isAllowedHost = ({ hostname, port, protocol }: URL) => {
-    const host = bare(hostname)
-    return (
-      allowedHosts.has(host) || allowedHosts.has(`${host}:${port || (protocol === 'https:' ? '443' : '80')}`)
-    )
-  }
-
   return {
     check(text, { allowPrivate }) {
       const url = URL.canParse(text) ? new URL(text) : null
       if (url === null) throw refused('url', 'expected https://host/path', text)
-      const isAllowed = isAllowedHost(url)
       const host = bare(url.hostname)
+      const isAllowed = allowedHosts.has(host)
       if (url.protocol !== 'https:' && url.protocol !== 'http:')
         throw refused('scheme', 'expected https or http', `${url.protocol}//…`)
       if (url.username !== '' || url.password !== '')

@@ -5,6 +5,7 @@ import {
   milliseconds,
   name,
   nullable,
+  seconds,
   text,
   uint16,
   uint32,
@@ -43,6 +44,7 @@ const deliveryColumns: Columns = {
   request_body: text,
   response_headers: text,
   response_body: text,
+  expires: seconds,
 }
 const skippedColumns: Columns = {
   chain: name,
@@ -57,7 +59,8 @@ const skippedColumns: Columns = {
 /** Beyond this the oldest attempts are not written: the store has been away for long. */
 const MAX_GATHERED = 20_000
 
-export function createNotes(sql: Sql): Notes {
+/** @param keepDays how long attempts are kept. */
+export function createNotes(sql: Sql, keepDays: number): Notes {
   const registry = createRegistry(sql)
   let deliveries: Delivery[] = []
   let skipped: { webhook: string; event: SkippedEvent }[] = []
@@ -79,7 +82,13 @@ export function createNotes(sql: Sql): Notes {
       const gathered = deliveries
       deliveries = []
       try {
-        await insertRows(sql, 'webhook_deliveries', deliveryColumns, gathered.map(deliveryRow), options)
+        await insertRows(
+          sql,
+          'webhook_deliveries',
+          deliveryColumns,
+          gathered.map(one => deliveryRow(one, keepDays)),
+          options,
+        )
       } catch (error) {
         deliveries = [...gathered, ...deliveries].slice(-MAX_GATHERED)
         throw error
@@ -105,7 +114,9 @@ export function createNotes(sql: Sql): Notes {
   }
 }
 
-function deliveryRow(delivery: Delivery): Record<string, unknown> {
+const DAY_SECONDS = 86_400
+
+function deliveryRow(delivery: Delivery, keepDays: number): Record<string, unknown> {
   return {
     chain: '',
     height: 0,
@@ -124,6 +135,7 @@ function deliveryRow(delivery: Delivery): Record<string, unknown> {
     request_body: delivery.requestBody,
     response_headers: JSON.stringify(delivery.responseHeaders),
     response_body: delivery.responseBody,
+    expires: Math.floor(Date.parse(delivery.time) / 1000) + keepDays * DAY_SECONDS,
   }
 }
 

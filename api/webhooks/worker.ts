@@ -20,6 +20,8 @@ export interface WorkerDeps extends Pick<CourierDeps, 'post' | 'sign' | 'retry'>
   /** Wakes it; it also looks by itself. */
   feed: AnnouncementFeed
   logger: Logger
+  /** How long attempts are kept. */
+  keepDays: number
   /** Which of how many shares of the webhooks this worker has. */
   share: { index: number; of: number }
   /** Where the events are published too. */
@@ -121,7 +123,7 @@ async function serve(
   const lease = await takeLease(sql, `${share.index}/${share.of}`)
   const registry = createRegistry(sql)
   const outbox = createOutbox(sql)
-  const notes = createNotes(sql)
+  const notes = createNotes(sql, deps.keepDays)
   const served = new Map<string, Served>()
   onServing(served)
   const ending = new AbortController()

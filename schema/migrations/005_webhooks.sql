@@ -77,7 +77,7 @@ ENGINE = MergeTree
 ORDER BY (webhook, sequence)
 SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 100000, fsync_after_insert = 1, fsync_part_directory = 1;
 
--- Attempts, with what was sent and what came back; kept for a while.
+-- Attempts, with what was sent and what came back; kept until `expires`.
 CREATE TABLE wanlian.webhook_deliveries
 (
   `chain` LowCardinality(String),
@@ -96,11 +96,12 @@ CREATE TABLE wanlian.webhook_deliveries
   `request_headers` String CODEC(ZSTD(1)),
   `request_body` String CODEC(ZSTD(3)),
   `response_headers` String CODEC(ZSTD(1)),
-  `response_body` String CODEC(ZSTD(3))
+  `response_body` String CODEC(ZSTD(3)),
+  `expires` DateTime('UTC') CODEC(Delta, ZSTD(1))
 )
 ENGINE = MergeTree
 ORDER BY (webhook, time)
-TTL toDateTime(time) + INTERVAL 30 DAY
+TTL expires
 SETTINGS non_replicated_deduplication_window = 100000;
 
 -- Events that were set aside because their retries were used up.

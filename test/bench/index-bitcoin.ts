@@ -1,4 +1,5 @@
 import pino from 'pino'
+import { defaultSchedule } from '../../api/webhooks/retry.ts'
 import { bitcoin } from '../../crawlers/chains/bitcoin.ts'
 import { defineUtxoChain } from '../../crawlers/utxo/family.ts'
 import { runIndex } from '../../deploy/commands/index.ts'
@@ -58,7 +59,7 @@ process.exitCode = await runIndex(
       clickhousePort: 0,
       kafka: null,
       clickhouse: null,
-      webhooks: { allow: [], key: null, retryMs: null },
+      webhooks: { allow: [], key: null, schedule: defaultSchedule, keepDays: 30 },
       adminToken: null,
       chains: new Map([[facts.slug, settings]]),
     },
