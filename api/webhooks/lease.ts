@@ -35,13 +35,21 @@ export async function takeLease(sql: Sql, bucket: string): Promise<Lease> {
   )
   await new Promise(resolve => setTimeout(resolve, SETTLE_MS))
   let seenAt = 0
-  async function isMine(): Promise<boolean> {
-    if (Date.now() - seenAt < TRUST_MS) return true
+  let asking: Promise<boolean> | null = null
+  async function ask(): Promise<boolean> {
     const askedAt = Date.now()
     const [now] = await read()
     if (now?.owner !== owner) return false
     seenAt = askedAt
     return true
+  }
+  async function isMine(): Promise<boolean> {
+    if (Date.now() - seenAt < TRUST_MS) return true
+    // A thousand webhooks want to know it at the same moment: it is asked once.
+    asking ??= ask().finally(() => {
+      asking = null
+    })
+    return asking
   }
   if (!(await isMine())) throw new FencedError(`webhooks ${bucket}: another worker took them`)
   return {
