@@ -223,3 +223,52 @@ function answers(broker: string): Promise<boolean> {
     socket.once('error', () => done(false))
   })
 }
+
+/** A record as anybody's program gets it. */
+export interface TopicRecord {
+  partition: number
+  key: string
+  value: Buffer
+  headers: Record<string, string>
+}
+
+/** Every record of a topic, in order within each partition. */
+export async function readRecords({ brokers, prefix }: KafkaSettings, topic: string): Promise<TopicRecord[]> {
+  const kafka = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING })
+  const admin = kafka.admin()
+  await admin.connect()
+  const ends = await admin.fetchTopicOffsets(prefix + topic)
+  await admin.disconnect()
+  const left = new Map(
+    ends.filter(({ low, high }) => low !== high).map(({ partition, high }) => [partition, Number(high)]),
+  )
+  const found: TopicRecord[] = []
+  const consumer = kafka.consumer({ groupId: `${prefix}somebody-${randomUUID()}` })
+  await consumer.connect()
+  await consumer.subscribe({ topic: prefix + topic, fromBeginning: true })
+  await new Promise<void>((resolve, reject) => {
+    const limit = setTimeout(() => reject(new Error(`${topic} could not be read to its end`)), READY_MS)
+    const end = () => {
+      clearTimeout(limit)
+      resolve()
+    }
+    if (left.size === 0) end()
+    consumer
+      .run({
+        eachMessage: async ({ partition, message: { key, value, headers, offset } }) => {
+          const words = Object.entries(headers ?? {}).map(([name, text]) => [name, String(text)])
+          found.push({
+            partition,
+            key: String(key),
+            value: value ?? Buffer.alloc(0),
+            headers: Object.fromEntries(words),
+          })
+          if (Number(offset) + 1 >= (left.get(partition) ?? Number.POSITIVE_INFINITY)) left.delete(partition)
+          if (left.size === 0) end()
+        },
+      })
+      .catch(reject)
+  })
+  await consumer.disconnect()
+  return found
+}

@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import kafkajs from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createRegistry } from '../api/webhooks/registry.ts'
 import { migrate } from '../deploy/migrate.ts'
@@ -10,7 +9,7 @@ import { isAlive } from '../deploy/pid.ts'
 import type { KafkaSettings } from '../deploy/servers.ts'
 import { createSql } from '../deploy/sql.ts'
 import { type Running, startCli } from './cli.ts'
-import { describeKafka, startKafka, type TestKafka, whyNoKafka } from './kafka.ts'
+import { describeKafka, readRecords, startKafka, type TestKafka, whyNoKafka } from './kafka.ts'
 import { SECRET_KEY } from './webhook-desk.ts'
 import {
   openWebhookWorldIn,
@@ -25,44 +24,6 @@ const PASSWORD = 'of the test'
 const WEBHOOKS = 8
 /** After that the others have what a deliverer had. */
 const SESSION_MS = 10_000
-
-interface Published {
-  partition: number
-  key: string
-  value: string
-  headers: Record<string, string>
-}
-
-/** Every record of a topic, in order within each partition. */
-async function readTopic({ brokers, prefix }: KafkaSettings, topic: string): Promise<Published[]> {
-  const kafka = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING })
-  const admin = kafka.admin()
-  await admin.connect()
-  const ends = await admin.fetchTopicOffsets(prefix + topic)
-  await admin.disconnect()
-  const left = new Map(ends.map(({ partition, high }) => [partition, Number(high)]))
-  const found: Published[] = []
-  const consumer = kafka.consumer({ groupId: `${prefix}someone-else` })
-  await consumer.connect()
-  await consumer.subscribe({ topic: prefix + topic, fromBeginning: true })
-  await consumer.run({
-    eachMessage: async ({ partition, message: { key, value, headers, offset } }) => {
-      found.push({
-        partition,
-        key: String(key),
-        value: String(value),
-        headers: Object.fromEntries(
-          Object.entries(headers ?? {}).map(([name, text]) => [name, String(text)]),
-        ),
-      })
-      if (Number(offset) + 1 >= left.get(partition)!) left.delete(partition)
-    },
-  })
-  for (const [partition, high] of left) if (high === 0) left.delete(partition)
-  await until('the end of the topic', () => left.size === 0)
-  await consumer.disconnect()
-  return found
-}
 
 describeKafka('deliverers that share the webhooks', await whyNoKafka(), () => {
   let kafka: TestKafka
@@ -176,7 +137,10 @@ describeKafka('deliverers that share the webhooks', await whyNoKafka(), () => {
       [0, ''],
     ])
 
-    const published = await readTopic(settings, 'webhooks')
+    const published = (await readRecords(settings, 'webhooks')).map(record => ({
+      ...record,
+      value: String(record.value),
+    }))
     const webhooks = await world.desk.list()
     for (const { id, url } of webhooks) {
       const receiver = receivers.find(one => one.url === url)!
