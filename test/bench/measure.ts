@@ -51,6 +51,24 @@ function childrenOf(pid: number): number[] {
   }
 }
 
+/** User and system seconds of a process and of those below it that run now; 0 when it is gone. */
+export function cpuOf(pid: number): number {
+  return [pid, ...childrenOf(pid)].reduce((sum, each) => {
+    const stat = statOf(each)
+    return stat ? sum + seconds(stat, 11) : sum
+  }, 0)
+}
+
+/** Seconds that the processors of this machine were busy since it started, whoever with. */
+export function machineCpu(): number {
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = readFileSync('/proc/stat', 'utf8')
+    .split('\n', 1)[0]!
+    .replace(/^cpu +/, '')
+    .split(' ')
+    .map(Number)
+  return (user + nice + system + irq + softirq) / TICKS
+}
+
 /** Runs one command to its end; throws when it fails. Memory is sampled, CPU is what the system counted. */
 export async function measure(command: readonly string[], directory: string): Promise<Measured> {
   // Of processes that were waited for, and of those that these had waited for.
