@@ -35,21 +35,27 @@ export interface Shares<Running> {
   close(): Promise<void>
 }
 
-/** @param onTrouble is told what could not be started: it is tried again with the next change. */
+const AGAIN_MS = 5_000
+
+/** @param onTrouble is told what could not be started, or stopped in order: what is wanted is tried again after a while. */
 export function createShares<Running extends { stop(): Promise<void> }>(
   start: (name: string) => Promise<Running>,
   onTrouble: (name: string, error: unknown) => void,
+  { againMs = AGAIN_MS }: { againMs?: number } = {},
 ): Shares<Running> {
   const running = new Map<string, Running>()
   let wanted: ReadonlySet<string> = new Set()
   let isClosed = false
   let turn = Promise.resolve()
+  let again: NodeJS.Timeout | undefined
 
   async function settle(): Promise<void> {
+    clearTimeout(again)
     const lost = [...running].filter(([name]) => !wanted.has(name))
     await Promise.all(
       lost.map(async ([name, one]) => {
-        await one.stop()
+        // What does not end well is given up all the same: another has it by now.
+        await one.stop().catch((error: unknown) => onTrouble(name, error))
         running.delete(name)
       }),
     )
@@ -59,6 +65,8 @@ export function createShares<Running extends { stop(): Promise<void> }>(
         running.set(name, await start(name))
       } catch (error) {
         onTrouble(name, error)
+        clearTimeout(again)
+        again = setTimeout(() => become(wanted), againMs)
       }
     }
   }
@@ -76,6 +84,7 @@ export function createShares<Running extends { stop(): Promise<void> }>(
       become(new Set())
       isClosed = true
       await turn
+      clearTimeout(again)
     },
   }
 }
