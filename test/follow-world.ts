@@ -72,7 +72,7 @@ export async function until(what: string, done: () => Promise<boolean>, seconds 
 }
 
 /** All that was announced, in order. */
-export async function announcements(log: BlockLog): Promise<Announcement[]> {
+async function announcements(log: BlockLog): Promise<Announcement[]> {
   const all: Announcement[] = []
   for (let from = 0n; ; ) {
     const messages = await log.read(ANNOUNCEMENTS, from)
@@ -80,4 +80,23 @@ export async function announcements(log: BlockLog): Promise<Announcement[]> {
     all.push(...messages.map(message => JSON.parse(Buffer.from(message.value).toString()) as Announcement))
     from = messages.at(-1)!.offset + 1n
   }
+}
+
+/**
+ * All that was announced, once it says that exactly these blocks are there: a block can be read
+ * a moment before it is announced.
+ */
+export async function announcedUntil(log: BlockLog, hashes: readonly string[]): Promise<Announcement[]> {
+  const wanted = [...hashes].sort().join()
+  let all: Announcement[] = []
+  await until('announcements', async () => {
+    all = await announcements(log)
+    const present = new Set<string>()
+    for (const { type, hash } of all) {
+      if (type === 'block.added') present.add(hash)
+      else if (type === 'block.removed') present.delete(hash)
+    }
+    return [...present].sort().join() === wanted
+  })
+  return all
 }

@@ -17,7 +17,7 @@ import {
   writeEntry,
 } from '../splitter/journal.ts'
 import { runCli } from './cli.ts'
-import { announcements, openWorld, until, type World } from './follow-world.ts'
+import { announcedUntil, openWorld, until, type World } from './follow-world.ts'
 import { dumpViews, openTestStore, withDirectory } from './harness.ts'
 
 function withDepth(chain: Chain, maxReorgDepth: number, safe = 3): Chain {
@@ -144,7 +144,7 @@ describe('a utxo chain', () => {
   })
 
   test('reorgs: what left is gone from the sums and readable as orphaned, announced in order', async () => {
-    const before = await announcements(world.log)
+    const before = await announcedUntil(world.log, nodeHashes(chain))
     const { removed, added, commonAncestor } = chain.reorg(3)
     await hasCaughtUp(world, chain)
     expect(await storedHashes(world, 'bitcoin-regtest')).toEqual(nodeHashes(chain))
@@ -165,8 +165,7 @@ describe('a utxo chain', () => {
       `SELECT hash FROM orphaned_blocks WHERE chain = 'bitcoin-regtest' ORDER BY height`,
     )
     expect(orphans.map(row => row.hash)).toEqual(removed.map(block => block.hash))
-    await until('announcements', async () => (await announcements(world.log)).length >= before.length + 7)
-    const told = (await announcements(world.log)).slice(before.length)
+    const told = (await announcedUntil(world.log, nodeHashes(chain))).slice(before.length)
     expect(told.map(({ type, hash }) => [type, hash])).toEqual([
       ...removed.toReversed().map(block => ['block.removed', block.hash]),
       ...added.map(block => ['block.added', block.hash]),
@@ -197,14 +196,14 @@ describe('a utxo chain', () => {
   })
 
   test('far behind after a pause, the tip comes first; what lies between is filled in, and linked', async () => {
+    const before = (await announcedUntil(world.log, nodeHashes(chain))).length
     await world.stop()
     const last = chain.head.height
     chain.reorg(2)
     for (let count = 0; count < 40; count++) chain.mineVaried()
-    const before = (await announcements(world.log)).length
     await world.start({ chain: withDepth(bitcoinRegtest, 8), urls: [node.url] })
     await hasCaughtUp(world, chain)
-    const told = (await announcements(world.log)).slice(before)
+    const told = (await announcedUntil(world.log, nodeHashes(chain))).slice(before)
     const added = told.filter(({ type }) => type === 'block.added')
     const tipAt = added.findIndex(({ height }) => height === chain.head.height)
     const historyAt = added.findIndex(({ height }) => height > last + 2 && height < chain.head.height - 8)
@@ -264,8 +263,7 @@ describe('tip first', () => {
     await startChain('tip first', 160)
     await world.start({ chain: withDepth(bitcoinRegtest, 10), urls: [node.url] })
     await hasCaughtUp(world, chain)
-    await until('announcements', async () => (await announcements(world.log)).length >= 161)
-    const told = await announcements(world.log)
+    const told = await announcedUntil(world.log, nodeHashes(chain))
     const tip = told.filter(({ history }) => !history).map(({ height }) => height)
     expect(tip.slice(0, 4)).toEqual([157, 158, 159, 160])
     expect(tip.slice(4).sort((a, b) => a - b)).toEqual([150, 151, 152, 153, 154, 155, 156])

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { bitcoinCash } from '../crawlers/chains/bitcoin-cash.ts'
 import { checkChain } from '../splitter/check.ts'
-import { announcements, openWorld, until, type World } from './follow-world.ts'
+import { announcedUntil, openWorld, until, type World } from './follow-world.ts'
 import { describeRecorded, recordings } from './recordings.ts'
 
 /** The block that Bitcoin Cash left at height 663,750, and the one that took its place. */
@@ -107,8 +107,8 @@ describeRecorded('a fork that was', () => {
       `SELECT transaction_count AS transactions FROM blocks WHERE chain = 'bitcoin-cash' ORDER BY height`,
     )
     expect(counts.map(row => row.transactions)).toEqual([11, 53, 2, 45])
-    const told = (await announcements(world.log)).map(({ type, hash }) => [type, hash])
-    expect(told.slice(2)).toEqual([
+    const told = await announcedUntil(world.log, await stored())
+    expect(told.slice(2).map(({ type, hash }) => [type, hash])).toEqual([
       ['block.removed', LEFT],
       ...right.slice(1).map(hash => ['block.added', hash]),
     ])
